@@ -12,6 +12,7 @@ SEEDS ?= 0 1 2 3 4
 BACKENDS ?= jax tensorflow
 LAB_OPTIONS ?=
 PYTEST_OPTIONS ?= -q
+BENCH_OPTIONS ?=
 
 ifeq ($(filter $(BACKEND),jax tensorflow torch),)
 $(error BACKEND must be jax, tensorflow or torch. Received: BACKEND=$(BACKEND))
@@ -29,7 +30,7 @@ STAMP := .venv/.installed
 FOUND := $(shell $(PY) -c 'print(open("$(STAMP)").read().strip())' 2>/dev/null)
 
 .PHONY: help install lab run test test-library test-notebooks lint format notebooks \
-	seeds clean stale
+	seeds bench clean stale
 
 help:
 	@echo "make lab        open the notebooks in JupyterLab         (BACKEND=jax)"
@@ -39,6 +40,7 @@ help:
 	@echo "make lint       check style            make format       repair style"
 	@echo "make notebooks  execute and store the outputs            (ONLY=01)"
 	@echo "make seeds      tabulate all claims over seeds           (ONLY=01 SEEDS='0 1')"
+	@echo "make bench      speed beside stock layers and peers      (BENCH_OPTIONS=--quick)"
 	@echo "make test-library, test-notebooks      one part, one backend (BACKEND=jax)"
 	@echo "make clean      remove .venv, build/ and caches"
 
@@ -92,6 +94,9 @@ notebooks: $(STAMP)
 seeds: $(STAMP)
 	@$(PY) tools/notebooks.py seeds --only "$(ONLY)" --seeds "$(SEEDS)" \
 		--backends "$(BACKENDS)"
+
+bench: $(STAMP)
+	@$(PY) benchmarks/speed.py $(BENCH_OPTIONS)
 
 clean:
 	rm -rf .venv build aecourse.egg-info .pytest_cache .ruff_cache

@@ -15,9 +15,17 @@ from aecourse.checks import check_count, check_same_shape, refuse
 from aecourse.layers import (
     Conv2DTranspose,
     KLRegularization,
+    ResizeConv2D,
     Sampling,
+    SubPixelConv2D,
     TiedDense,
 )
+
+_UPSAMPLINGS = {
+    "transposed": Conv2DTranspose,
+    "resize": ResizeConv2D,
+    "subpixel": SubPixelConv2D,
+}
 
 
 def dense_encoder(
@@ -182,6 +190,7 @@ def conv_decoder(
     activation="relu",
     layer_norm=False,
     output_activation="linear",
+    upsampling="transposed",
     name="decoder",
 ):
     """Builds a decoder of transposed convolutions; each doubles height and width.
@@ -200,6 +209,9 @@ def conv_decoder(
         layer_norm: Whether to normalize each hidden layer before its activation.
         output_activation: `"linear"` for logits or means, `"sigmoid"` for
             intensities.
+        upsampling: `"transposed"`, or `"resize"` or `"subpixel"` for another layer in
+            place of the transposed convolutions (`layers.ResizeConv2D`,
+            `layers.SubPixelConv2D`).
         name: Name of the model.
 
     Returns:
@@ -207,8 +219,8 @@ def conv_decoder(
         width, channels)`.
 
     Raises:
-        ValueError: if `output_shape` has not three axes, `filters` is empty, or a
-            size is not a whole number of at least 1.
+        ValueError: if `output_shape` has not three axes, `filters` is empty, a size
+            is not a whole number of at least 1, or `upsampling` is unknown.
 
     Example:
 
@@ -223,10 +235,9 @@ def conv_decoder(
     _check_shape("output_shape", output_shape, num_axes=3)
     check_count("latent_dim", latent_dim)
     _check_widths("filters", filters, minimum=1)
-    height, width, num_channels = output_shape
-    sizes = [(height, width)]
-    for _ in filters:
-        sizes.insert(0, tuple(math.ceil(size / 2) for size in sizes[0]))
+    upsampling_layer = _upsampling_layer(upsampling)
+    *size, num_channels = output_shape
+    sizes = _halved(size, len(filters))[::-1]
     z = keras.Input((latent_dim,), name="z")
     start = (*sizes[0], filters[0])
     h = _hidden(keras.layers.Dense(math.prod(start)), z, activation, layer_norm)
@@ -234,9 +245,9 @@ def conv_decoder(
     for before, after, num_filters in zip(
         sizes, sizes[1:-1], filters[1:], strict=False
     ):
-        conv = Conv2DTranspose(num_filters, kernel_size, strides=2, padding="same")
+        conv = upsampling_layer(num_filters, kernel_size, strides=2, padding="same")
         h = _crop(_hidden(conv, h, activation, layer_norm), before, after)
-    h = Conv2DTranspose(
+    h = upsampling_layer(
         num_channels,
         kernel_size,
         strides=2,
@@ -246,6 +257,113 @@ def conv_decoder(
         name="output",
     )(h)
     return keras.Model(z, _crop(h, sizes[-2], sizes[-1]), name=name)
+
+
+def u_net(
+    input_shape,
+    filters=(16, 32, 64),
+    latent_dim=None,
+    skips=True,
+    output_channels=None,
+    kernel_size=3,
+    activation="relu",
+    layer_norm=False,
+    output_activation="linear",
+    upsampling="transposed",
+    name="u_net",
+):
+    """Builds a U-Net: image to image, down to a bottleneck and up again.
+
+    One convolution at full size, then one that halves height and width for each
+    further level; on the way up each level doubles, is joined by the features of its
+    size from the way down (the skip connections), and is convolved. With skips the
+    image need not pass the bottleneck: good for mending an image, no way to learn a
+    code.
+
+    Args:
+        input_shape: `(height, width, channels)`; odd sizes are rounded up when halved
+            and cropped when doubled.
+        filters: Number of filters of each level, from full size down; at least two.
+        latent_dim: Number of axes of a flat code at the bottom, or `None` for a map
+            of features.
+        skips: Whether the levels are joined; without them it is an autoencoder of
+            the same layers.
+        output_channels: Channels of the output; those of the input when `None`.
+        kernel_size: Integer or pair.
+        activation: Activation of the hidden layers.
+        layer_norm: Whether to normalize each hidden layer before its activation.
+        output_activation: `"linear"` for logits or means, `"sigmoid"` for
+            intensities.
+        upsampling: As for `conv_decoder`.
+        name: Name of the model.
+
+    Returns:
+        `keras.Model` from `x` of shape `(batch, height, width, channels)` to `(batch,
+        height, width, output_channels)`. Its layer `"bottleneck"` holds what passes
+        the bottom, the code if there is one.
+
+    Raises:
+        ValueError: if `input_shape` has not three axes, `filters` has fewer than two
+            levels, a size is not a whole number of at least 1, or `upsampling` is
+            unknown.
+
+    Example:
+
+    >>> model = u_net((28, 28, 1), filters=(4, 8))
+    >>> model.output_shape, model.get_layer("bottleneck").output.shape
+    ((None, 28, 28, 1), (None, 14, 14, 8))
+
+    Derived in: notebook 04.
+
+    Reference:
+        Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Image
+        Segmentation" (2015).
+    """
+    _check_shape("input_shape", input_shape, num_axes=3)
+    _check_widths("filters", filters, minimum=2)
+    upsampling_layer = _upsampling_layer(upsampling)
+    *size, num_channels = input_shape
+    if output_channels is None:
+        output_channels = num_channels
+    check_count("output_channels", output_channels)
+
+    def convolution(h, num_filters, strides=1):
+        conv = keras.layers.Conv2D(
+            num_filters, kernel_size, strides=strides, padding="same"
+        )
+        return _hidden(conv, h, activation, layer_norm)
+
+    x = keras.Input(tuple(input_shape), name="x")
+    h = convolution(x, filters[0])
+    levels = [h]
+    for num_filters in filters[1:]:
+        h = convolution(h, num_filters, strides=2)
+        levels.append(h)
+    if latent_dim is None:
+        h = keras.layers.Identity(name="bottleneck")(h)
+    else:
+        check_count("latent_dim", latent_dim)
+        bottom = h.shape[1:]
+        h = keras.layers.Flatten()(h)
+        h = keras.layers.Dense(latent_dim, dtype="float32", name="bottleneck")(h)
+        h = _hidden(keras.layers.Dense(math.prod(bottom)), h, activation, layer_norm)
+        h = keras.layers.Reshape(bottom)(h)
+    sizes = _halved(size, len(filters) - 1)
+    for level in reversed(range(len(filters) - 1)):
+        conv = upsampling_layer(filters[level], kernel_size, strides=2, padding="same")
+        h = _hidden(conv, h, activation, layer_norm)
+        h = _crop(h, sizes[level + 1], sizes[level])
+        if skips:
+            h = keras.layers.Concatenate()([h, levels[level]])
+        h = convolution(h, filters[level])
+    output = keras.layers.Conv2D(
+        output_channels,
+        1,
+        activation=output_activation,
+        dtype="float32",
+        name="output",
+    )
+    return keras.Model(x, output(h), name=name)
 
 
 def autoencoder(encoder, decoder, name="autoencoder"):
@@ -460,6 +578,20 @@ def _crop(h, before, after):
         if any(cut for _, cut in surplus)
         else h
     )
+
+
+def _halved(size, num_levels):
+    """`size` and what it becomes when halved, rounded up, `num_levels` times."""
+    sizes = [tuple(size)]
+    for _ in range(num_levels):
+        sizes.append(tuple(math.ceil(length / 2) for length in sizes[-1]))
+    return sizes
+
+
+def _upsampling_layer(upsampling):
+    if upsampling not in _UPSAMPLINGS:
+        refuse("upsampling", f"one of {list(_UPSAMPLINGS)}", upsampling)
+    return _UPSAMPLINGS[upsampling]
 
 
 def _check_shape(name, shape, num_axes=None):

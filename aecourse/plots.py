@@ -18,8 +18,15 @@ import matplotlib.patheffects
 import matplotlib.pyplot as plt
 import matplotlib.ticker
 import numpy as np
+import scipy.spatial
 
-from aecourse.checks import check_count, finite_array, refuse
+from aecourse.checks import (
+    check_count,
+    check_number,
+    check_same_shape,
+    finite_array,
+    refuse,
+)
 
 STYLES = {
     "data": {"color": "#000000", "linestyle": "-", "marker": "."},
@@ -493,6 +500,84 @@ def learning_curves(
     return ax
 
 
+def vector_field(
+    points,
+    vectors,
+    scale=None,
+    model="dae",
+    label=None,
+    axis_labels=("x1", "x2"),
+    title=None,
+    ax=None,
+):
+    """Show two-dimensional vectors as arrows, each from its point.
+
+    Both axes have one scale, so directions on paper are true. Two fields are compared
+    by drawing them at the same points with one `scale`.
+
+    Args:
+        points: Where the arrows start, shape `(num_points, 2)`.
+        vectors: The vectors, same shape; a zero vector is a dot.
+        scale: Length on paper of a vector of length 1, in units of the axes. When
+            None, the longest arrow is as long as the median distance from a point to
+            its nearest neighbor, so that arrows on a grid do not overlap.
+        model: Whose field: a key of `STYLES`, for the color.
+        label: Name in a legend, if one is drawn.
+        axis_labels: Labels of the two axes, with the unit if there is one.
+        title: The finding.
+        ax: Axes to draw on.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: if `points` is not a finite `(num_points, 2)` array with at least
+            one point, `vectors` is not such an array of the same shape, `scale` is
+            neither None nor a positive number, or `model` is unknown.
+
+    Example:
+
+    >>> import numpy as np
+    >>> points = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> ax = vector_field(points, vectors=-points, scale=0.5)
+    >>> ax.collections[0].U.tolist()
+    [-0.0, -0.5, -0.0]
+    >>> plt.close(ax.figure)
+    """
+    points, vectors = finite_array("points", points), finite_array("vectors", vectors)
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
+        raise ValueError(
+            "Argument `points` must have the shape `(num_points, 2)`. "
+            f"Received: points.shape={points.shape}"
+        )
+    check_same_shape("vectors", vectors.shape, "points", points.shape)
+    if model not in STYLES:
+        refuse("model", f"one of {sorted(STYLES)}", model)
+    if scale is None:
+        longest = np.linalg.norm(vectors, axis=1).max()
+        scale = _spacing(points) / longest if longest > 0 else 1.0
+    check_number("scale", scale)
+    if scale <= 0:
+        refuse("scale", "a positive number", scale)
+    ax = _titled_axes(ax, title, 6.0, 5.0)
+    arrows = vectors * scale
+    ax.quiver(
+        *(*points.T, *arrows.T),
+        angles="xy",
+        scale_units="xy",
+        scale=1.0,
+        color=STYLES[model]["color"],
+        width=0.004,
+        label=label,
+    )
+    # Matplotlib sees the tails alone: make room for the heads.
+    ax.update_datalim(points + arrows)
+    ax.autoscale_view()
+    ax.set(xlabel=axis_labels[0], ylabel=axis_labels[1])
+    ax.set_aspect("equal", adjustable="datalim")
+    return ax
+
+
 def _titled_axes(ax, title, width, height, margin=0.8):
     """`ax`, or Axes on a figure of `width` by `height` inches, with a wrapped title.
 
@@ -533,6 +618,13 @@ def _spread(points, distance):
         push = np.clip(distance - gaps, 0, None) * offsets / np.maximum(gaps, 1e-12)
         points = points + 0.3 * push.sum(axis=1)
     return points
+
+
+def _spacing(points):
+    """Median distance from a point to its nearest neighbor; 1 when it is not known."""
+    distance, _ = scipy.spatial.KDTree(points).query(points, k=min(2, len(points)))
+    nearest = np.median(distance[:, 1]) if len(points) > 1 else 0.0
+    return nearest if nearest > 0 else 1.0
 
 
 def _looks(names):

@@ -231,8 +231,7 @@ def oracle():
     """Import TensorFlow Probability's NumPy substrate: an independent check.
 
     The package loads TensorFlow where it is installed and then asks for Keras 2 as
-    well. Its NumPy substrate needs neither, so this function keeps TensorFlow out of
-    its sight while it is imported.
+    well. Its NumPy substrate needs neither, so it is imported `without_tensorflow`.
 
     Returns:
         The module `tensorflow_probability.substrates.numpy`.
@@ -246,10 +245,31 @@ def oracle():
     >>> print(f"{tfd.Normal(0.0, 1.0).log_prob(0.0):.4f}")
     -0.9189
     """
+    with without_tensorflow():
+        return importlib.import_module("tensorflow_probability.substrates.numpy")
+
+
+@contextlib.contextmanager
+def without_tensorflow():
+    """Hide TensorFlow from what is imported inside the `with` block.
+
+    Some packages load TensorFlow wherever it is installed, for a part that the course
+    does not use: four seconds, and log lines that reach the notebook. Inside the block
+    an import of TensorFlow fails as if it were not there; afterwards all is as before.
+
+    Example:
+
+    >>> with without_tensorflow():
+    ...     try:
+    ...         import tensorflow
+    ...     except ImportError:
+    ...         print("not found")
+    not found
+    """
     loaded = sys.modules.get("tensorflow")
     sys.modules["tensorflow"] = None  # what Python takes for "not installed"
     try:
-        return importlib.import_module("tensorflow_probability.substrates.numpy")
+        yield
     finally:
         del sys.modules["tensorflow"]
         if loaded is not None:

@@ -26,6 +26,7 @@ together, in the section that bears its name.
 
 import functools
 import inspect
+import itertools
 
 import numpy as np
 
@@ -231,6 +232,475 @@ def linear_autoencoder_4(escape_direction):
                 f"from the set {wrong} the curvature along your "
                 f"direction is {curvature:.3g}, not negative"
             )
+    return None
+
+
+# --- 02 deep autoencoders ---------------------------------------------
+
+
+@exercise(1)
+def deep_autoencoders_1(encode, decode):
+    """Check that two charts cover the circle without a tear."""
+    angle = np.linspace(0, 2 * np.pi, 4001)[:-1] + 1e-3
+    x = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    pair = encode(x.copy())
+    if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+        return "encode should return two arrays: chart and t"
+    chart, t = (np.asarray(part) for part in pair)
+    if chart.shape != angle.shape or t.shape != angle.shape:
+        return "every point needs one chart and one number t"
+    if not np.all((chart == 0) | (chart == 1)):
+        return "a chart is called 0 or 1"
+    x_hat = np.asarray(decode(chart.copy(), t.copy()))
+    if x_hat.shape != x.shape:
+        return f"decode should give {x.shape}, not {x_hat.shape}"
+    worst = np.sqrt(np.sum((x - x_hat) ** 2, axis=1).max())
+    if not worst < 1e-6:
+        return f"a point comes back {worst:.2g} away from where it was"
+    neighbors = chart == np.roll(chart, 1)
+    jump = np.abs(t - np.roll(t, 1))[neighbors].max()
+    if not jump < 0.5:
+        return (
+            f"inside one chart t jumps by {jump:.2g} between neighbors: "
+            "does each chart leave out the point where its angle jumps?"
+        )
+    return None
+
+
+@exercise(2)
+def deep_autoencoders_2(best_code):
+    """Check `best_code(x, kernel, bias)`: the gradient vanishes there."""
+    rng = np.random.default_rng(0)
+    for size in (0.3, 1.5):  # the second needs more than one step
+        kernel = size * rng.normal(size=(3, 40))
+        bias, extra = rng.normal(size=(2, 40))
+        logits = rng.normal(size=3) @ kernel + bias + extra
+        x = 1 / (1 + np.exp(-logits))
+        z = np.asarray(best_code(x.copy(), kernel.copy(), bias.copy()))
+        if z.shape != (3,):
+            return f"the code has the shape (3,), yours {z.shape}"
+        least_squares = np.linalg.pinv(kernel.T) @ (logits - bias)
+        gradient = kernel @ (1 / (1 + np.exp(-z @ kernel - bias)) - x)
+        if np.abs(gradient).max() < 1e-5:
+            continue
+        if np.allclose(z, least_squares, rtol=1e-4):
+            return "least squares on the logits: the loss is another one"
+        largest = np.abs(gradient).max()
+        if largest < 1:
+            return f"near: the gradient is {largest:.2g}, more steps"
+        return f"not a minimum: the gradient there is {largest:.2g}"
+    return None
+
+
+# --- 03 loss is a noise model -----------------------------------------
+
+
+@exercise(1)
+def loss_is_a_noise_model_1(laplace_nll):
+    """Check `laplace_nll(x, x_hat, scale)` against SciPy's density."""
+    from scipy.stats import laplace
+
+    rng = np.random.default_rng(0)
+    x, x_hat = rng.standard_normal((2, 5, 3))
+    for scale in (1.0, 0.2):
+        found = np.asarray(laplace_nll(x.copy(), x_hat.copy(), scale))
+        right = -laplace.logpdf(x, x_hat, scale).sum(axis=1)
+        if found.shape == (5, 3):
+            return "one number an example, please: sum over the features"
+        if found.shape != (5,):
+            return f"5 examples need the shape (5,), not {found.shape}"
+        if np.allclose(found, right / 3, rtol=1e-4):
+            return "a mean over the features: the sum is wanted"
+        lead = np.abs(x - x_hat).sum(axis=1) / scale
+        if np.allclose(found, lead, rtol=1e-4):
+            return "a density integrates to 1: a constant is missing"
+        if np.allclose(found, -right, rtol=1e-4):
+            return "this is log p; the loss is -log p"
+        if not np.allclose(found, right, rtol=1e-4):
+            return f"not yet, at scale {scale}: |x - x_hat| / scale + ..."
+    return None
+
+
+@exercise(2)
+def loss_is_a_noise_model_2(gaussian_nats):
+    """Check `gaussian_nats(x, x_hat)`, the best single variance."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((50, 4)) * 3
+    x_hat = x + rng.standard_normal((50, 4)) * 0.5
+    found = np.asarray(gaussian_nats(x.copy(), x_hat.copy()))
+    if found.size != 1:
+        return f"one number for all examples, not {found.shape}"
+    found = float(found.reshape(()))
+    variances = np.geomspace(1e-3, 10, 20_001)
+    error = np.mean((x - x_hat) ** 2)
+    curve = error / variances + np.log(2 * np.pi * variances)
+    right = 4 / 2 * curve.min()
+    at_one = 4 / 2 * (error + np.log(2 * np.pi))
+    if np.isclose(found, at_one, rtol=1e-4):
+        return "this is the variance 1: is there a better one?"
+    if np.isclose(found, right / 4, rtol=1e-3):
+        return "nats a feature; per example is wanted"
+    if np.isclose(found, 50 * right, rtol=1e-3):
+        return "a sum over the examples; their mean is wanted"
+    if not np.isclose(found, right, rtol=1e-3):
+        return f"not yet: {found:.4g}, while a search finds {right:.4g}"
+    return None
+
+
+@exercise(5)
+def loss_is_a_noise_model_5(lower_bound):
+    """Check `lower_bound(p_xz, q)` on joint tables of x and z."""
+    rng = np.random.default_rng(0)
+    for num_x, num_z in ((6, 3), (4, 5)):
+        p_xz = rng.dirichlet(np.ones(num_x * num_z) / 2)
+        p_xz = p_xz.reshape(num_x, num_z)
+        p_x, p_z = p_xz.sum(axis=1), p_xz.sum(axis=0)
+        posterior = p_xz / p_z
+        information = np.sum(p_xz * np.log(p_xz / np.outer(p_x, p_z)))
+        found = float(lower_bound(p_xz.copy(), posterior.copy()))
+        h_x = -np.sum(p_x * np.log(p_x))
+        if np.isclose(found, information - h_x, rtol=1e-4):
+            return "H(X) is missing: the bound is on I(X; Z)"
+        if np.isclose(found, information / np.log(2), rtol=1e-4):
+            return "in bits; nats are wanted"
+        if not np.isclose(found, information, rtol=1e-4):
+            return "with q = p(x given z) the bound must equal I(X; Z)"
+        q = rng.dirichlet(np.ones(num_x), size=num_z).T
+        gap = np.sum(p_xz * np.log(posterior / q))
+        found = float(lower_bound(p_xz.copy(), q.copy()))
+        if not np.isclose(found, information - gap, rtol=1e-4):
+            return "right for the posterior, not for another decoder q"
+    return None
+
+
+# --- 04 convolutional autoencoders ------------------------------------
+
+
+@exercise(1)
+def convolutional_1(receptive_field):
+    """Check `receptive_field` against an impulse sent backwards."""
+
+    def by_impulse(kernel_sizes, strides):
+        seen = np.ones(1)
+        layers = list(zip(kernel_sizes, strides, strict=True))
+        for size, stride in layers[::-1]:
+            spread = np.zeros((len(seen) - 1) * stride + 1)
+            spread[::stride] = seen
+            seen = np.convolve(spread, np.ones(size))
+        return np.count_nonzero(seen)
+
+    for sizes, strides in (
+        ([3], [2]),
+        ([3, 3, 3], [1, 1, 1]),
+        ([3, 3, 3], [2, 2, 2]),
+        ([5, 3, 4, 2], [2, 1, 3, 2]),
+    ):
+        found = float(receptive_field(list(sizes), list(strides)))
+        right = by_impulse(sizes, strides)
+        if found != right:
+            return (
+                f"kernels {sizes} with strides {strides} see {right} "
+                f"pixels on a side, not {found:g}"
+            )
+    return None
+
+
+@exercise(2)
+def convolutional_2(kernel_without_pattern):
+    """Check that each phase of the kernel gives a constant the same."""
+    for size, channels, stride, filters in ((3, 5, 2, 4), (1, 2, 3, 1)):
+        shape = (size, size, channels, stride**2 * filters)
+        rng = np.random.default_rng(0)
+        kernel = np.asarray(kernel_without_pattern(shape, stride, rng))
+        if kernel.shape != shape:
+            return f"the shape should be {shape}; yours is {kernel.shape}"
+        sums = kernel.sum(axis=(0, 1))  # what a constant input sees
+        if not np.ptp(sums, axis=0).min() > 0:  # NaN fails, too
+            return "the channels should have random weights of their own"
+        phases = sums.reshape(channels, stride**2, filters)
+        if np.allclose(phases, phases[:, :1], atol=1e-6):
+            continue
+        neighbors = sums.reshape(channels, filters, stride**2)
+        if np.allclose(neighbors, neighbors[..., :1], atol=1e-6):
+            return "the phases come first on the last axis, then filters"
+        return "a constant input still tells the phases apart"
+    return None
+
+
+# --- 05 denoising autoencoders ----------------------------------------
+
+
+@exercise(1)
+def denoising_1(linear_denoiser):
+    """Check `linear_denoiser(cov, s, k)`: is its error stationary?"""
+    rng = np.random.default_rng(0)
+    u = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    eigenvalues = np.array([5.0, 3.0, 1.0, 0.5, 0.1, 0.0])
+    cov = u * eigenvalues @ u.T
+    for s, k in ((0.5, 6), (0.5, 2), (2.0, 3)):
+        found = np.asarray(linear_denoiser(cov.copy(), s, k))
+        if found.shape != (6, 6):
+            return f"a 6 by 6 matrix, not {found.shape}"
+        plane = u[:, :k] @ u[:, :k].T
+        right = np.linalg.solve(cov + s**2 * np.eye(6), cov) @ plane
+        if np.allclose(found, right, atol=1e-6):
+            continue
+        if np.allclose(found, plane, atol=1e-6):
+            return "this is PCA: shrink each component by its signal"
+        if np.linalg.matrix_rank(found, tol=1e-6) > k:
+            return f"the rank is above k = {k}"
+        wrong = np.linalg.solve(cov + s * np.eye(6), cov) @ plane
+        if np.allclose(found, wrong, atol=1e-6):
+            return "s is a standard deviation: the variance is s^2"
+        if np.allclose(found @ plane, found, atol=1e-6):
+            return "the right components, but not the right factors"
+        return f"k = {k}: these are not the {k} largest components"
+    return None
+
+
+@exercise(2)
+def denoising_2(posterior_mean):
+    """Check `posterior_mean(x_noisy, data, s)`, far away, too."""
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((7, 3))
+    x_noisy = rng.standard_normal((4, 3))
+    squares = np.sum((x_noisy[:, None] - data) ** 2, axis=-1)
+
+    def right(s):
+        weights = np.exp(-squares / (2 * s**2))
+        return weights @ data / weights.sum(axis=1, keepdims=True)
+
+    def answer(points, s):
+        return np.asarray(posterior_mean(points.copy(), data.copy(), s))
+
+    found = answer(x_noisy, 0.7)
+    if found.shape != x_noisy.shape:
+        return f"the shape of x_noisy, (4, 3), not {found.shape}"
+    if not np.allclose(found, right(0.7), rtol=1e-4):
+        if np.allclose(found, right(0.7**0.5), rtol=1e-4):
+            return "s is a standard deviation: divide by 2 s^2"
+        if np.allclose(found, right(0.7 / 2**0.5), rtol=1e-4):
+            return "a factor of 2 is missing under the square"
+        if np.allclose(found, data[squares.argmin(axis=1)]):
+            return "the nearest row is the limit s -> 0: take a mean"
+        return "not yet: the rows weighted by their Gaussian densities"
+    far = answer(x_noisy + 1000.0, 0.01)
+    if not np.all(np.isfinite(far)):
+        return "right near the data; far away all weights underflow to 0"
+    farthest = data[np.argmax(data.sum(axis=1))]
+    if not np.allclose(far, farthest, atol=0.1):
+        return "right near the data; far away the nearest row should win"
+    return None
+
+
+@exercise(4)
+def denoising_4(masking_denoiser):
+    """Check `masking_denoiser(cov, rate)` by summing over all masks."""
+    rng = np.random.default_rng(0)
+    root = rng.standard_normal((4, 5))
+    cov = root @ root.T
+    masks = np.array([[i >> j & 1 for j in range(4)] for i in range(16)])
+    for rate in (0.5, 0.2):
+        found = np.asarray(masking_denoiser(cov.copy(), rate))
+        if found.shape != cov.shape:
+            return f"a 4 by 4 matrix, not {found.shape}"
+        chances = rate ** (4 - masks.sum(1)) * (1 - rate) ** masks.sum(1)
+        both = np.einsum("m,mi,mj->ij", chances, masks, masks) * cov
+        cross = cov * (chances @ masks)
+        if np.allclose(found @ both, cross, rtol=1e-4):
+            continue
+        if np.allclose(found.T @ both, cross, rtol=1e-4):
+            return "transposed: A acts on a column from the left"
+        gain = found * (1 - rate)
+        if np.allclose(gain @ both, cross, rtol=1e-4):
+            return "too large by 1 / (1 - rate): masking scales nothing"
+        if np.allclose(found, np.eye(4), atol=1e-4):
+            return "the identity: are a pixel's two masks the same mask?"
+        return f"rate {rate}: A E[x~ x~'] should be E[x x~']"
+    return None
+
+
+# --- 06 sparse autoencoders -------------------------------------------
+
+
+@exercise(1)
+def sparse_autoencoders_1(ista_step):
+    """Check one proximal gradient step on a small sparse code."""
+    rng = np.random.default_rng(0)
+    x, kernel = rng.standard_normal((4, 5)), rng.standard_normal((7, 5))
+    z = np.maximum(rng.standard_normal((4, 7)), 0)
+    weight, step = 0.7, 0.01
+
+    def answer(z, step):
+        return np.asarray(
+            ista_step(z.copy(), x.copy(), kernel.copy(), weight, step)
+        )
+
+    def right(fit=2.0, toll=weight, step=step):
+        return z + step * (fit * (x - z @ kernel) @ kernel.T - toll)
+
+    found, big = answer(z, step), answer(z, 0.5)
+    if found.shape != z.shape:
+        return f"z has the shape {z.shape}, your step {found.shape}"
+    if np.any(found < 0) or np.any(big < 0):
+        return "some activations are negative: cut at 0, last of all"
+    if np.allclose(found, np.maximum(right(toll=0.0), 0)):
+        return "the gradient of the L1 term is missing"
+    if np.allclose(found, np.maximum(right(fit=1.0), 0)):
+        return "the square has a factor 2 in its gradient"
+    if np.allclose(found, np.maximum(right(toll=-weight), 0)):
+        return "the L1 term pushes activations down, not up"
+    if not np.allclose(found, np.maximum(right(), 0), rtol=1e-4):
+        return "not yet: z - step * gradient, then cut at 0"
+    if not np.allclose(big, np.maximum(right(step=0.5), 0), rtol=1e-4):
+        return "right for step = 0.01, but not for step = 0.5"
+    return None
+
+
+@exercise(4)
+def sparse_autoencoders_4(one_to_one):
+    """Check `one_to_one` by trying all matchings of three features."""
+    rng = np.random.default_rng(0)
+    F = rng.standard_normal((3, 6))
+    F[1] = F[0] + 0.2 * rng.standard_normal(6)  # both want one column
+    F /= np.linalg.norm(F, axis=1, keepdims=True)
+    others = rng.standard_normal((2, 6))
+    W = np.concatenate([[5 * F[0]], others, [0.1 * F[2], -3 * F[1]]])
+    norms = np.linalg.norm(W, axis=1)
+    cosines = F @ (W / norms[:, None]).T
+    right = max(
+        np.mean([cosines[i, j] for i, j in enumerate(columns)])
+        for columns in itertools.permutations(range(5), 3)
+    )
+    found = float(one_to_one(F.copy(), W.copy()))
+    if np.isclose(found, right, rtol=1e-4):
+        return None
+    if np.isclose(found, cosines.max(axis=1).mean()):
+        return "that is the mean max cosine: two features share a column"
+    if np.isclose(found, np.abs(cosines).max(axis=1).mean()):
+        return "a mean max of absolute cosines: one each, with sign"
+    if np.isclose(found, 3 * right):
+        return "the sum is right, the mean is wanted"
+    if found > 1:
+        return "a cosine is at most 1: divide by the norms of W's rows"
+    return f"the best matching has {right:.4f}, yours {found:.4f}"
+
+
+# --- 07 contractive autoencoders --------------------------------------
+
+
+@exercise(1)
+def contractive_autoencoders_1(two_sigmoid_layers):
+    """Check `two_sigmoid_layers(x, w1, b1, w2, b2)` by differences."""
+    rng = np.random.default_rng(0)
+    x, w1, b1 = (rng.normal(size=n) for n in ((4, 6), (6, 5), 5))
+    w2, b2 = rng.normal(size=(5, 3)), rng.normal(size=3)
+
+    def encode(x):
+        h = 1 / (1 + np.exp(-(x @ w1 + b1)))
+        return 1 / (1 + np.exp(-(h @ w2 + b2)))
+
+    step = 1e-5 * np.eye(6)
+    columns = [(encode(x + e) - encode(x - e)) / 2e-5 for e in step]
+    squares = np.square(columns)  # (input, example, code axis)
+    right = squares.sum(axis=(0, 2))
+    arguments = (a.copy() for a in (x, w1, b1, w2, b2))
+    found = np.asarray(two_sigmoid_layers(*arguments))
+    if found.shape != (4,):
+        return f"4 rows of x need the shape (4,); yours is {found.shape}"
+    if np.allclose(found, right, rtol=1e-4):
+        return None
+    if np.allclose(found, squares.mean(axis=(0, 2)), rtol=1e-4):
+        return "a mean: sum over code axes and inputs"
+    if np.allclose(found, np.sqrt(right), rtol=1e-4):
+        return "this is the norm; its square is wanted"
+    if np.allclose(found / found[0], right / right[0], rtol=1e-4):
+        return "right up to a factor"
+    return "not yet: are both slopes in, h(1 - h) and z(1 - z)?"
+
+
+@exercise(2)
+def contractive_autoencoders_2(unit_decoder):
+    """Check that `unit_decoder(w, b, w_dec)` moves scale alone."""
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.normal(size=n) for n in ((50, 6), (6, 4), 4))
+    w_dec = rng.normal(size=(4, 6)) * [[0.1], [1], [3], [20]]
+    found = unit_decoder(w.copy(), b.copy(), w_dec.copy())
+    if not isinstance(found, (tuple, list)) or len(found) != 3:
+        return "return three things: w, b, w_dec"
+    new_w, new_b, new_dec = (np.asarray(part) for part in found)
+    if new_w.shape != (6, 4) or new_dec.shape != (4, 6):
+        return f"the shapes are {new_w.shape} and {new_dec.shape}"
+    if not np.allclose(np.linalg.norm(new_dec, axis=1), 1):
+        return "the rows of w_dec do not all have length 1"
+    before = np.maximum(x @ w + b, 0) @ w_dec
+    after = np.maximum(x @ new_w + new_b, 0) @ new_dec
+    if np.allclose(before, after):
+        return None
+    if np.allclose(new_b, b):
+        return "the reconstructions change: did the bias move too?"
+    return "the reconstructions change: which way goes the scale?"
+
+
+# --- 08 the latent space ----------------------------------------------
+
+
+@exercise(1)
+def latent_space_1(great_circle):
+    """Check `great_circle(z_start, z_end, t)` by angles and lengths."""
+    rng = np.random.default_rng(0)
+    for latent_dim in (2, 32):
+        a, b = rng.standard_normal((2, latent_dim)) * [[3.0], [1.0]]
+        a_length, b_length = np.linalg.norm([a, b], axis=1)
+        angle = np.arccos(a @ b / a_length / b_length)
+        for t in (0.0, 0.25, 0.5, 1.0):
+            z = np.asarray(great_circle(a.copy(), b.copy(), t))
+            if z.shape != a.shape:
+                return f"one code, of shape {a.shape}; yours is {z.shape}"
+            straight = (1 - t) * a + t * b
+            if 0 < t < 1 and np.allclose(z, straight):
+                return "this is the straight line: it cuts the corner"
+            length = np.linalg.norm(z)
+            if not np.isclose(length, (1 - t) * a_length + t * b_length):
+                return (
+                    f"at t = {t} the length is {length:.3f}: it should "
+                    "change evenly from the first to the second"
+                )
+            cosines = [z @ end / np.linalg.norm(end) for end in (a, b)]
+            turns = np.arccos(np.clip(np.array(cosines) / length, -1, 1))
+            expected = np.array([t, 1 - t]) * angle
+            if not np.allclose(turns, expected, atol=1e-3):
+                return (
+                    f"at t = {t} the angle to the start should be t "
+                    "times the whole angle, and the rest to the end"
+                )
+    return None
+
+
+@exercise(2)
+def latent_space_2(trustworthiness):
+    """Check `trustworthiness(x, z, k)` against scikit-learn's."""
+    from sklearn import manifold
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 5))
+    z = x[:, :2] + 0.3 * rng.standard_normal((60, 2))
+
+    def right(x, z, k):
+        return manifold.trustworthiness(x, z, n_neighbors=k)
+
+    for k in (1, 5, 12):
+        found = float(trustworthiness(x.copy(), z.copy(), k))
+        if np.isclose(found, right(x, z, k)):
+            continue
+        if np.isclose(found, right(z, x, k)):
+            return "this is the continuity: swap the roles of x and z"
+        if np.isclose(found, 1 - right(x, z, k)):
+            return "subtract it from 1"
+        return (
+            f"k = {k}: {right(x, z, k):.4f} is right, not {found:.4f}. "
+            "Does a point rank itself? Its nearest neighbor has rank 1"
+        )
     return None
 
 

@@ -20,7 +20,10 @@ RULES = {
     "layers": ({"layers", "objectives", "schedules"}, {"keras"}),
     "schedules": (set(), {"keras"}),
     "models": ({"layers"}, {"keras", "numpy"}),
-    "diagnostics": ({"objectives"}, {"keras", "numpy", "scipy"}),
+    "diagnostics": (
+        {"diagnostics", "objectives"},
+        {"keras", "numpy", "scipy", "sklearn", "skimage"},
+    ),
     "datasets": ({"runtime"}, {"keras", "numpy", "scipy", "sklearn", "mlxtend"}),
     "linear": (set(), {"numpy", "scipy", "sklearn"}),
     "plots": (set(), {"numpy", "scipy", "matplotlib"}),

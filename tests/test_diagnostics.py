@@ -6,6 +6,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import scipy.spatial
 import scipy.stats
 from keras import ops
 
@@ -335,3 +336,359 @@ def test_a_fair_coin_a_pixel_costs_one_bit_per_dimension():
 def test_bits_per_dim_refuses(nll, num_dims, message):
     with pytest.raises(ValueError, match=message):
         diagnostics.bits_per_dim(nll, num_dims)
+
+
+# nearest_neighbors
+
+RNG = np.random.default_rng(8)
+IMAGES = RNG.random((30, 4, 3, 1))
+OTHERS = RNG.random((7, 4, 3, 1))
+
+
+def test_finds_the_nearest_images_first():
+    indices, distances = diagnostics.nearest_neighbors(OTHERS, IMAGES, 5)
+    assert indices.shape == distances.shape == (7, 5)
+    every = scipy.spatial.distance.cdist(OTHERS.reshape(7, -1), IMAGES.reshape(30, -1))
+    np.testing.assert_array_equal(indices, np.argsort(every, axis=1)[:, :5])
+    # Brute force takes the root of a difference of squares near 1: 1e-15 becomes 1e-8.
+    np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :5], atol=1e-7)
+
+
+def test_no_example_is_its_own_neighbor_unless_it_is_there_twice():
+    indices, distances = diagnostics.nearest_neighbors(None, IMAGES)
+    assert not np.any(indices[:, 0] == np.arange(30))
+    assert distances.min() > 0.1
+    twice = np.concatenate([IMAGES, IMAGES[3:4]])
+    indices, distances = diagnostics.nearest_neighbors(None, twice)
+    assert (indices[3, 0], indices[30, 0]) == (30, 3)
+    np.testing.assert_allclose(distances[3, 0], 0, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("queries", "data", "num_neighbors", "message"),
+    [
+        (OTHERS * np.nan, IMAGES, 1, "`queries` must be finite"),
+        (OTHERS, IMAGES[:0], 1, r"`data` must have.*data.shape=\(0, 4, 3, 1\)"),
+        (OTHERS, np.zeros(12), 1, r"`data` must have.*data.shape=\(12,\)"),
+        # As many pixels, in another order.
+        (OTHERS, IMAGES.swapaxes(1, 2), 1, "`queries` must have the shape of `data`"),
+        (OTHERS, IMAGES, 0, "`num_neighbors` must be.*Received: num_neighbors=0"),
+        (OTHERS, IMAGES, 31, "at most 30.*Received: num_neighbors=31"),
+        (None, IMAGES, 30, "at most 29.*Received: num_neighbors=30"),
+    ],
+)
+def test_nearest_neighbors_refuses(queries, data, num_neighbors, message):
+    with pytest.raises(ValueError, match=message):
+        diagnostics.nearest_neighbors(queries, data, num_neighbors)
+
+
+# off_manifold_distance
+
+
+def test_unseen_points_of_the_same_law_are_at_about_one():
+    points = np.random.default_rng(0).standard_normal((2000, 10))
+    measured = diagnostics.off_manifold_distance(points[1000:], points[:1000])
+    # Both are nearest-neighbor distances among 1,000 points of one law. Their median
+    # over 1,000 has a standard error of about 1 %.
+    assert abs(np.median(measured) - 1) < 0.05
+
+
+def test_off_manifold_distance_is_in_units_of_the_median_among_real_neighbors():
+    reference = np.array([0.0, 1.0, 3.0, 7.0, 8.0])[:, None]  # gaps 1, 1, 2, 1, 1
+    x = np.array([0.0, 5.0, -4.0])[:, None]
+    measured = diagnostics.off_manifold_distance(x, reference)
+    np.testing.assert_allclose(measured, [0.0, 2.0, 4.0])
+    # No unit and no origin of the intensities matters.
+    measured = diagnostics.off_manifold_distance(5 * x + 3, 5 * reference + 3)
+    np.testing.assert_allclose(measured, [0.0, 2.0, 4.0])
+
+
+def test_a_blur_passes_as_real_which_the_docstring_warns_of():
+    points = np.random.default_rng(0).standard_normal((1000, 10))
+    center = diagnostics.off_manifold_distance(np.zeros((1, 10)), points)
+    assert center < 0.95
+
+
+@pytest.mark.parametrize(
+    ("x", "reference", "message"),
+    [
+        (OTHERS * np.inf, IMAGES, "must be finite"),
+        (OTHERS[:, :3], IMAGES, "must have the shape of `data`"),
+        (OTHERS, IMAGES[:1], "`num_neighbors` must be at most 0"),
+        (OTHERS, np.zeros((5, 4, 3, 1)), "`reference` must hold different images"),
+    ],
+)
+def test_off_manifold_distance_refuses(x, reference, message):
+    with pytest.raises(ValueError, match=message):
+        diagnostics.off_manifold_distance(x, reference)
+
+
+# interpolate
+
+
+@pytest.mark.parametrize("spherical", [False, True])
+def test_a_line_starts_and_ends_at_its_ends(spherical):
+    a, b = np.random.default_rng(0).standard_normal((2, 6, 5))
+    line = diagnostics.interpolate(a, b, 9, spherical)
+    assert line.shape == (6, 9, 5)
+    np.testing.assert_allclose(line[:, 0], a, atol=1e-12)
+    np.testing.assert_allclose(line[:, -1], b, atol=1e-12)
+    # A pair at a time gives the same, and so does the way back.
+    one = diagnostics.interpolate(a[2], b[2], 9, spherical)
+    np.testing.assert_allclose(one, line[2], atol=1e-12)
+    back = diagnostics.interpolate(b, a, 9, spherical)
+    np.testing.assert_allclose(back[:, ::-1], line, atol=1e-12)
+
+
+def test_a_straight_line_has_equal_steps():
+    a, b = np.random.default_rng(0).standard_normal((2, 5))
+    steps = np.diff(diagnostics.interpolate(a, b, 5), axis=0)
+    np.testing.assert_allclose(steps, np.tile((b - a) / 4, (4, 1)), atol=1e-12)
+
+
+def test_a_spherical_line_turns_evenly_in_the_plane_of_its_ends():
+    a, b = np.random.default_rng(0).standard_normal((2, 5)) * [[2.0], [0.5]]
+    line = diagnostics.interpolate(a, b, 7, spherical=True)
+    lengths = np.linalg.norm(line, axis=1)
+    np.testing.assert_allclose(np.diff(lengths, n=2), 0, atol=1e-12)
+    cosines = np.sum(line[1:] * line[:-1], axis=1) / (lengths[1:] * lengths[:-1])
+    angle = np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+    np.testing.assert_allclose(np.arccos(cosines), angle / 6, atol=1e-9)
+    assert np.linalg.matrix_rank(np.stack([a, b, *line]), tol=1e-9) == 2
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-4])
+def test_a_spherical_line_of_no_angle_is_straight(angle):
+    a, b = np.array([1.0, 0.0]), 3 * np.array([np.cos(angle), np.sin(angle)])
+    line = diagnostics.interpolate(a, b, 5, spherical=True)
+    # They part by the square of the angle.
+    np.testing.assert_allclose(line, diagnostics.interpolate(a, b, 5), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("z_start", "z_end", "num_steps", "spherical", "message"),
+    [
+        ([0.0, np.nan], [1.0, 1.0], 3, False, "`z_start` must be finite"),
+        (0.0, 1.0, 3, False, r"`z_start` must have.*Received: z_start.shape=\(\)"),
+        ([0.0], [1.0, 1.0], 3, False, r"Received: z_end.shape=\(2,\)"),
+        ([0.0], [1.0], 1, False, "`num_steps` must be.*at least 2"),
+        ([1.0, 0.0], [0.0, 0.0], 3, True, "`z_end` must be away from the origin"),
+        ([1.0, 0.0], [-2.0, 0.0], 3, True, "`z_end` must be not opposite"),
+    ],
+)
+def test_interpolate_refuses(z_start, z_end, num_steps, spherical, message):
+    with pytest.raises(ValueError, match=message):
+        diagnostics.interpolate(z_start, z_end, num_steps, spherical)
+
+
+# downstream_accuracy
+
+
+def two_classes(num_examples, distance, seed):
+    """Two round Gaussian clouds in the plane, `distance` standard deviations apart."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(num_examples) % 2
+    return rng.standard_normal((num_examples, 2)) + distance * y[:, None] * [1, 0], y
+
+
+def test_a_linear_classifier_reaches_the_best_possible_accuracy():
+    z_train, y_train = two_classes(4000, 2.0, seed=0)
+    z_test, y_test = two_classes(4000, 2.0, seed=1)
+    accuracy, low, high = diagnostics.downstream_accuracy(
+        z_train, y_train, z_test, y_test, "linear"
+    )
+    best = scipy.stats.norm.cdf(1.0)  # 0.841: half of the distance to the boundary
+    assert low < best < high
+    # Wilson's interval at 95 % by its formula.
+    n, k = 4000, 1.959964**2
+    middle = (accuracy + k / 2 / n) / (1 + k / n)
+    half = np.sqrt(accuracy * (1 - accuracy) * k / n + k**2 / 4 / n**2) / (1 + k / n)
+    np.testing.assert_allclose([low, high], [middle - half, middle + half], atol=1e-6)
+
+
+def test_a_stretched_axis_misleads_neighbors_and_not_the_linear_classifier():
+    z_train, y_train = two_classes(1000, 4.0, seed=0)
+    z_test, y_test = two_classes(1000, 4.0, seed=1)
+    accuracy = {
+        (stretch, name): diagnostics.downstream_accuracy(
+            z_train * [1, stretch], y_train, z_test * [1, stretch], y_test, name
+        )[0]
+        for stretch in (1.0, 1e4)
+        for name in ("1nn", "linear")
+    }
+    assert accuracy[1.0, "1nn"] > 0.94
+    assert accuracy[1e4, "1nn"] < 0.6  # only the axis without a class counts
+    assert abs(accuracy[1e4, "linear"] - accuracy[1.0, "linear"]) < 1e-9
+
+
+def test_one_neighbor_remembers_what_it_was_shown():
+    y = np.arange(30) % 3
+    accuracy, low, high = diagnostics.downstream_accuracy(IMAGES, y, IMAGES, y)
+    assert (accuracy, high) == (1.0, 1.0)
+    assert 0.85 < low < 0.9  # 30 right answers do not prove perfection
+    assert {type(value) for value in (accuracy, low, high)} == {float}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classifier": "svm"}, "`classifier` must be one of.*Received: classifier="),
+        ({"z_test": OTHERS * np.nan}, "`z_test` must be finite"),
+        ({"z_test": OTHERS[:, :2]}, "`z_test` must have the shape of `z_train`"),
+        ({"y_train": np.zeros(29)}, "`y_train` must have the shape of `z_train`"),
+        ({"y_test": np.zeros((7, 1))}, "`y_test` must have the shape of `z_test`"),
+    ],
+)
+def test_downstream_accuracy_refuses(change, message):
+    arguments = {
+        "z_train": IMAGES,
+        "y_train": np.arange(30) % 3,
+        "z_test": OTHERS,
+        "y_test": np.arange(7) % 3,
+    }
+    with pytest.raises(ValueError, match=message):
+        diagnostics.downstream_accuracy(**arguments | change)
+
+
+# psnr, ssim
+
+
+def grey_images(num_images=3, shape=(16, 12, 2), seed=0):
+    return np.random.default_rng(seed).random((num_images, *shape))
+
+
+def test_psnr_is_ten_logarithms_of_the_inverse_mean_squared_error():
+    x, x_hat = grey_images(), grey_images(seed=1) * 1.2 - 0.1
+    by_hand = -10 * np.log10(np.mean((x - x_hat) ** 2, axis=(1, 2, 3)))
+    np.testing.assert_allclose(diagnostics.psnr(x, x_hat), by_hand, rtol=1e-12)
+
+
+def test_psnr_of_equal_images_is_infinite():
+    x = grey_images()
+    x_hat = x.copy()
+    x_hat[1] += 0.1
+    measured = diagnostics.psnr(x, x_hat)
+    assert np.isinf(measured[[0, 2]]).all()
+    assert measured[1] == pytest.approx(20.0)
+
+
+def test_ssim_equals_the_published_formula_in_one_window():
+    x, x_hat = grey_images(shape=(11, 11)), grey_images(shape=(11, 11), seed=1)
+    # An image of the size of the window has one place: the one in the middle.
+    line = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    window = np.outer(line, line) / line.sum() ** 2
+
+    def mean(image):
+        return np.sum(window * image, axis=(1, 2))
+
+    mean_x, mean_y = mean(x), mean(x_hat)
+    var_x, var_y = mean(x**2) - mean_x**2, mean(x_hat**2) - mean_y**2
+    cov = mean(x * x_hat) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    by_hand = (2 * mean_x * mean_y + c1) * (2 * cov + c2)
+    by_hand /= (mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)
+    np.testing.assert_allclose(diagnostics.ssim(x, x_hat), by_hand, rtol=1e-10)
+
+
+def test_ssim_is_one_for_equal_images_and_about_zero_for_unrelated_ones():
+    x = grey_images(num_images=40, shape=(28, 28))
+    np.testing.assert_allclose(diagnostics.ssim(x, x), 1.0)
+    unrelated = diagnostics.ssim(x, grey_images(40, (28, 28), seed=1))
+    # The covariance of a window of some 28 independent pixels, over 324 places.
+    assert abs(unrelated.mean()) < 0.05
+    # Means differ by nothing: what is left is the covariance term.
+    assert (unrelated < 0.3).all()
+
+
+@pytest.mark.parametrize("measure", [diagnostics.psnr, diagnostics.ssim])
+@pytest.mark.parametrize(
+    ("x", "x_hat", "message"),
+    [
+        (np.zeros((2, 12, 12)), np.zeros((2, 12, 12, 1)), "`x_hat` must have"),
+        (np.zeros((12, 12)), np.zeros((12, 12)), "`x` must have the shape"),
+        (np.zeros((0, 12, 12)), np.zeros((0, 12, 12)), "`x` must have the shape"),
+        (np.full((2, 12, 12), 255), np.zeros((2, 12, 12)), r"`x` must lie in \[0, 1\]"),
+        (np.zeros((2, 12, 12)), np.full((2, 12, 12), np.nan), "`x_hat` must be finite"),
+    ],
+)
+def test_image_measures_refuse(measure, x, x_hat, message):
+    with pytest.raises(ValueError, match=message):
+        measure(x, x_hat)
+
+
+def test_ssim_refuses_images_smaller_than_its_window():
+    with pytest.raises(ValueError, match=r"`x` must hold.*x.shape=\(2, 11, 10"):
+        diagnostics.ssim(np.zeros((2, 11, 10)), np.zeros((2, 11, 10)))
+
+
+# checkerboard_index
+
+ROWS, COLUMNS = np.indices((12, 18))
+# Patterns of period 2 or 3 without a mean, and the sum of their squared differences.
+PATTERNS = {
+    "checkerboard": (2, (-1.0) ** (ROWS + COLUMNS), 8 * ROWS.size),
+    "columns": (2, (-1.0) ** COLUMNS, 4 * ROWS.size),
+    "every third row": (3, (ROWS % 3 == 0) * 1.0, 2 / 3 * ROWS.size),
+}
+
+
+def gradient_energy(image):
+    return sum(np.sum((np.roll(image, 1, axis) - image) ** 2) for axis in (0, 1))
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize("amplitude", [0.01, 0.1, 1.0])
+def test_checkerboard_index_finds_the_share_that_was_planted(name, amplitude):
+    stride, pattern, energy = PATTERNS[name]
+    image = np.random.default_rng(0).random(ROWS.shape)
+    # Nothing of the period in the image itself: its Fourier terms there set to zero.
+    spectrum = np.fft.fft2(image)
+    spectrum[:: ROWS.shape[0] // stride, :: ROWS.shape[1] // stride] = 0
+    image = np.fft.ifft2(spectrum).real
+    planted = amplitude**2 * energy
+    expected = planted / (planted + gradient_energy(image))
+    images = np.stack([image, image + amplitude * pattern, pattern])
+    measured = diagnostics.checkerboard_index(images, stride)
+    np.testing.assert_allclose(measured, [0, expected, 1], atol=1e-10)
+    # Channels count together; an odd rim is cropped.
+    images = np.repeat(images[..., None], 2, axis=-1)
+    images = np.pad(images, [(0, 0), (0, stride - 1), (0, 0), (0, 0)])
+    again = diagnostics.checkerboard_index(images, stride)
+    np.testing.assert_allclose(again, measured, atol=1e-10)
+
+
+def test_checkerboard_index_is_zero_for_constants_and_small_for_smooth_images():
+    assert diagnostics.checkerboard_index(np.full((1, 8, 8), 0.1)).max() == 0
+    rows, columns = np.indices((28, 28)) - 13.3
+    blob = np.exp(-(rows**2 + columns**2) / (2 * 3.0**2))
+    # By Poisson summation exp(-(3 pi)^2 / 2), but for the cut tails.
+    assert diagnostics.checkerboard_index(blob[None])[0] < 1e-6
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+def test_checkerboard_index_of_noise_is_what_chance_gives(stride):
+    noise = np.random.default_rng(0).normal(size=(4000, 16, 16))
+    chance = stride**2 / 16**2
+    # Four standard errors of a mean over 4,000 images, with at least three terms each.
+    measured = diagnostics.checkerboard_index(noise, stride).mean()
+    assert measured == pytest.approx(chance, rel=4 * np.sqrt(2 / 3 / 4000))
+
+
+def test_checkerboard_index_misses_a_pattern_that_changes_its_sign():
+    pattern = (-1.0) ** (ROWS + COLUMNS) * np.where(ROWS < 6, 1, -1)
+    assert diagnostics.checkerboard_index(pattern[None])[0] < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("images", "stride", "message"),
+    [
+        (np.zeros((2, 8, 8)), 1, "`stride` must be.*Received: stride=1"),
+        (np.zeros((2, 8, 8)), 2.0, "`stride` must be"),
+        (np.zeros((2, 8, 8)), 5, r"`images` must hold.*images.shape=\(2, 8, 8"),
+        (np.zeros((8, 8)), 2, "`images` must have the shape"),
+        (np.full((2, 8, 8), np.inf), 2, "`images` must be finite"),
+    ],
+)
+def test_checkerboard_index_refuses(images, stride, message):
+    with pytest.raises(ValueError, match=message):
+        diagnostics.checkerboard_index(images, stride)

@@ -30,6 +30,12 @@ def dense(num_inputs=3, units=2):
     return layer
 
 
+def dense_encoder():
+    x = keras.Input((4,))
+    h = keras.layers.Dense(5, "tanh")(x)
+    return keras.Model(x, keras.layers.Dense(2, "sigmoid")(h))
+
+
 CODE = [normal(6, 2), normal(6, 2, seed=1)]
 CONTRACTS = {
     "sampling": (lambda: layers.Sampling(seed=1), CODE, (6, 2), 0, 1),
@@ -44,11 +50,41 @@ CONTRACTS = {
         0,
         1,
     ),
+    "sparsity": (lambda: layers.KLSparsity(0.1, 0.5), uniform(6, 4), (6, 4), 1, 0),
+    "top-k": (lambda: layers.TopK(2), normal(6, 4), (6, 4), 0, 0),
     "tied": (lambda: layers.TiedDense(dense(), "tanh"), normal(6, 2), (6, 3), 0, 0),
+    "jacobian": (
+        lambda: layers.JacobianPenalty(dense_encoder(), 0.5),
+        normal(6, 4),
+        (6, 2),
+        1,
+        0,
+    ),
+    "probes": (
+        lambda: layers.JacobianPenalty(dense_encoder(), 0.5, "hutchinson", 2, seed=1),
+        normal(6, 4),
+        (6, 2),
+        1,
+        1,
+    ),
     "transposed": (
         lambda: layers.Conv2DTranspose(3, 3, strides=2, padding="same"),
         normal(6, 4, 5, 2),
         (6, 8, 10, 3),
+        0,
+        0,
+    ),
+    "resize": (
+        lambda: layers.ResizeConv2D(3, 3, strides=2, interpolation="bilinear"),
+        normal(6, 4, 5, 2),
+        (6, 8, 10, 3),
+        0,
+        0,
+    ),
+    "sub-pixel": (
+        lambda: layers.SubPixelConv2D(3, 3, strides=(2, 3), activation="relu"),
+        normal(6, 4, 5, 2),
+        (6, 8, 15, 3),
         0,
         0,
     ),
@@ -378,3 +414,141 @@ def test_transposed_convolution_hands_output_padding_to_the_stock_computation():
     ours.build(x.shape)
     ours.set_weights(stock.get_weights())
     np.testing.assert_allclose(ops.convert_to_numpy(ours(x)), expected, atol=1e-5)
+
+
+# --- ResizeConv2D, SubPixelConv2D
+
+
+UPSAMPLING = [layers.Conv2DTranspose, layers.ResizeConv2D, layers.SubPixelConv2D]
+
+
+@pytest.mark.parametrize("strides", [1, 2, (2, 3)])
+@pytest.mark.parametrize("kernel_size", [1, 4, (2, 5)])
+def test_upsampling_layers_take_each_others_arguments(kernel_size, strides):
+    x, shapes = normal(2, 5, 6, 3), []
+    for layer_class in UPSAMPLING:
+        layer = layer_class(
+            filters=4,
+            kernel_size=kernel_size,
+            strides=strides,
+            padding="same",
+            activation="relu",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            kernel_regularizer=keras.regularizers.L2(0.1),
+        )
+        outputs = ops.convert_to_numpy(layer(x))
+        assert outputs.min() == 0 and len(layer.weights) == 1
+        assert len(layer.losses) == 1
+        shapes += [outputs.shape, tuple(layer.compute_output_shape(x.shape))]
+    assert len(set(shapes)) == 1
+
+
+@pytest.mark.parametrize("layer_class", UPSAMPLING[1:])
+@pytest.mark.parametrize("kernel_size", [1, 3, (2, 5)])
+def test_upsampling_without_padding_gives_the_shape_it_states(layer_class, kernel_size):
+    layer = layer_class(4, kernel_size, strides=(2, 3), padding="valid")
+    x = normal(2, 5, 6, 3)
+    assert tuple(layer(x).shape) == tuple(layer.compute_output_shape(x.shape))
+
+
+@pytest.mark.parametrize("strides", [1, 2, 3, (3, 2)])
+@pytest.mark.parametrize("kernel_size", [1, 3, (5, 3)])
+def test_sub_pixel_convolution_is_a_transposed_convolution(kernel_size, strides):
+    ours = layers.SubPixelConv2D(4, kernel_size, strides, bias_initializer="zeros")
+    x = normal(2, 5, 6, 3)
+    outputs = ops.convert_to_numpy(ours(x))
+    rows, columns = ours.strides
+    height, width, channels, _ = ours.kernel.shape
+    taps = ops.convert_to_numpy(ours.kernel)[::-1, ::-1]
+    taps = taps.reshape(height, width, channels, rows, columns, 4)
+    # Output m * stride + r is input m - t times the tap t * stride + r.
+    kernel = taps.transpose(0, 3, 1, 4, 5, 2).reshape(
+        height * rows, width * columns, 4, channels
+    )
+    stock = keras.layers.Conv2DTranspose(4, kernel.shape[:2], strides, padding="same")
+    stock.build(x.shape)
+    stock.set_weights([kernel, np.zeros(4)])
+    np.testing.assert_allclose(ops.convert_to_numpy(stock(x)), outputs, atol=1e-5)
+
+
+def test_sub_pixel_convolution_has_a_bias_for_each_phase():
+    layer = layers.SubPixelConv2D(1, 3, strides=2, kernel_initializer="zeros")
+    layer.build((None, 2, 2, 1))
+    layer.set_weights([layer.get_weights()[0], np.float32([1, 2, 3, 4])])
+    outputs = ops.convert_to_numpy(layer(normal(1, 2, 2, 1)))[0, ..., 0]
+    np.testing.assert_array_equal(outputs, np.tile([[1, 2], [3, 4]], (2, 2)))
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+@pytest.mark.parametrize("strides", [2, 3, (3, 2)])
+def test_resize_convolution_keeps_a_constant_image_constant(interpolation, strides):
+    layer = layers.ResizeConv2D(
+        4, 3, strides, padding="valid", interpolation=interpolation
+    )
+    outputs = ops.convert_to_numpy(layer(np.ones((1, 5, 6, 3), "float32")))
+    # Up to the order of a sum of 27 products.
+    np.testing.assert_allclose(outputs, outputs[:, :1, :1] + 0 * outputs, atol=1e-5)
+    assert np.abs(outputs).min() > 1e-4  # ... and not all zero
+
+
+def test_resize_convolution_convolves_the_enlarged_image():
+    x = normal(2, 4, 5, 3)
+    layer = layers.ResizeConv2D(3, 1, (2, 3), interpolation="nearest")
+    layer.build(x.shape)
+    layer.set_weights([np.eye(3)[None, None], np.zeros(3)])
+    expected = np.kron(x, np.ones((1, 2, 3, 1)))
+    np.testing.assert_allclose(ops.convert_to_numpy(layer(x)), expected, atol=1e-6)
+    layer.interpolation = "bilinear"
+    resized = ops.convert_to_numpy(layer(x))
+    # New pixels 1/4 and 3/4 of the way from one old center to the next.
+    upper, lower = x[:, :-1, 2], x[:, 1:, 2]
+    expected = [0.75 * upper + 0.25 * lower, 0.25 * upper + 0.75 * lower]
+    found = resized[:, 1:-1, 7]  # row pairs between centers; column center 2
+    np.testing.assert_allclose(found[:, ::2], expected[0], atol=1e-5)
+    np.testing.assert_allclose(found[:, 1::2], expected[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
+def test_resize_convolution_takes_images_of_any_size(interpolation):
+    inputs = keras.Input((None, None, 3))
+    layer = layers.ResizeConv2D(2, 3, strides=2, interpolation=interpolation)
+    model = keras.Model(inputs, layer(inputs))
+    assert model.output_shape == (None, None, None, 2)
+    for height, width in ((4, 5), (7, 3)):
+        shape = ops.shape(model(normal(2, height, width, 3)))
+        assert tuple(shape) == (2, 2 * height, 2 * width, 2)
+
+
+def test_sub_pixel_convolution_takes_images_of_any_size():
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, layers.SubPixelConv2D(2, 3, strides=2)(inputs))
+    assert model.output_shape == (None, None, None, 2)
+    for height, width in ((4, 5), (7, 3)):
+        shape = ops.shape(model(normal(2, height, width, 3)))
+        assert tuple(shape) == (2, 2 * height, 2 * width, 2)
+
+
+@pytest.mark.parametrize("layer_class", UPSAMPLING[1:])
+@pytest.mark.parametrize(
+    "argument", [{"groups": 2}, {"dilation_rate": 2}, {"data_format": "channels_first"}]
+)
+def test_upsampling_refuses_what_it_does_not_compute(layer_class, argument):
+    (name,) = argument
+    with pytest.raises(ValueError, match=f"`{name}` must be.*Received: {name}="):
+        layer_class(4, 3, **argument)
+
+
+@pytest.mark.parametrize("layer_class", UPSAMPLING)
+@pytest.mark.parametrize(
+    "argument", [{"strides": 0}, {"filters": 0}, {"kernel_size": 0}, {"padding": "all"}]
+)
+def test_upsampling_refuses_sizes_below_one(layer_class, argument):
+    with pytest.raises(ValueError):
+        layer_class(**{"filters": 4, "kernel_size": 3} | argument)
+
+
+@pytest.mark.parametrize("interpolation", ["bicubic", None, 2])
+def test_resize_convolution_refuses_an_unknown_interpolation(interpolation):
+    with pytest.raises(ValueError, match="`interpolation`.*Received: interpolation="):
+        layers.ResizeConv2D(4, 3, strides=2, interpolation=interpolation)

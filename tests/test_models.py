@@ -124,6 +124,100 @@ def test_conv_builders_refuse_no_levels():
             build((8, 8, 1), 2, filters=())
 
 
+@pytest.mark.parametrize(
+    "upsampling, layer_class",
+    [
+        ("transposed", layers.Conv2DTranspose),
+        ("resize", layers.ResizeConv2D),
+        ("subpixel", layers.SubPixelConv2D),
+    ],
+)
+def test_conv_decoder_upsamples_as_asked(upsampling, layer_class):
+    decoder = models.conv_decoder((9, 13, 3), 3, (8, 4), upsampling=upsampling)
+    kinds = [type(layer) for layer in decoder.layers if hasattr(layer, "strides")]
+    assert kinds == [layer_class] * 2
+    assert decoder.output_shape == (None, 9, 13, 3)
+
+
+@pytest.mark.parametrize("upsampling", ["nearest", None])
+def test_builders_refuse_an_unknown_upsampling(upsampling):
+    message = "`upsampling` must be one of.*Received: upsampling="
+    with pytest.raises(ValueError, match=message):
+        models.conv_decoder((8, 8, 1), 2, upsampling=upsampling)
+    with pytest.raises(ValueError, match=message):
+        models.u_net((8, 8, 1), upsampling=upsampling)
+
+
+# --- U-Net
+
+
+@pytest.mark.parametrize("skips", [True, False])
+@pytest.mark.parametrize("latent_dim", [None, 3])
+@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 13, 3), (28, 28, 2)])
+def test_u_net_gives_images_of_the_size_it_takes(shape, latent_dim, skips):
+    net = models.u_net(shape, (2, 3, 4), latent_dim=latent_dim, skips=skips)
+    x = np.random.default_rng(0).random((2, *shape)).astype("float32")
+    assert tuple(net(x).shape) == x.shape
+    quarter = tuple((n + 3) // 4 for n in shape[:2])
+    bottleneck = (*quarter, 4) if latent_dim is None else (3,)
+    assert net.get_layer("bottleneck").output.shape == (None, *bottleneck)
+
+
+def test_u_net_has_its_options():
+    net = models.u_net(
+        (8, 8, 1),
+        (2, 3),
+        output_channels=2,
+        layer_norm=True,
+        output_activation="sigmoid",
+        upsampling="resize",
+    )
+    outputs = net.predict(binary_images(), verbose=0)
+    assert outputs.shape == (32, 8, 8, 2)
+    assert outputs.min() > 0 and outputs.max() < 1
+    kinds = {type(layer) for layer in net.layers}
+    assert {layers.ResizeConv2D, keras.layers.LayerNormalization} <= kinds
+
+
+def test_u_net_passes_the_image_around_the_bottleneck_only_with_skips():
+    x = binary_images(2)
+    for skips in (True, False):
+        net = models.u_net((8, 8, 1), (4, 8), latent_dim=1, skips=skips)
+        # A bottleneck of zeros tells the two images apart no more.
+        bottleneck = net.get_layer("bottleneck")
+        bottleneck.set_weights([np.zeros_like(w) for w in bottleneck.get_weights()])
+        a, b = net.predict(x, verbose=0)
+        assert (np.abs(a - b).max() > 1e-4) == skips
+
+
+def test_u_net_learns_and_reopens(tmp_path):
+    net = models.u_net((8, 8, 1), (4, 8), output_activation="sigmoid")
+    net.compile(keras.optimizers.Adam(1e-2), "mse")
+    x = binary_images()
+    # Nothing learned is the mean image, as for the autoencoder below.
+    history = net.fit(x, x, epochs=60, verbose=0).history["loss"]
+    assert history[-1] < 0.5 * (0.25 + 0.09) / 2
+    net.save(tmp_path / "net.keras")
+    again = keras.saving.load_model(tmp_path / "net.keras")
+    before, after = (m.predict(x, verbose=0) for m in (net, again))
+    np.testing.assert_allclose(after, before, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change, name",
+    [
+        ({"input_shape": (8, 8)}, "input_shape"),
+        ({"filters": (4,)}, "filters"),
+        ({"filters": (4, 0)}, "filters"),
+        ({"latent_dim": 0}, "latent_dim"),
+        ({"output_channels": 0}, "output_channels"),
+    ],
+)
+def test_u_net_refuses(change, name):
+    with pytest.raises(ValueError, match=f"`{name}` must be.*Received: {name}="):
+        models.u_net(**{"input_shape": (8, 8, 1)} | change)
+
+
 # --- autoencoder
 
 

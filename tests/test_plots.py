@@ -52,6 +52,7 @@ EXAMPLES = {
     "manifold_grid": lambda **k: plots.manifold_grid(GREY, [0, 1, 2], [0, 1], **k),
     "spectrum": lambda **k: plots.spectrum([3.0, 2.0, 1.0], "variance (units)", **k),
     "learning_curves": lambda **k: plots.learning_curves({"AE": [2, 1]}, "nats", **k),
+    "vector_field": lambda **k: plots.vector_field(np.eye(2), -np.eye(2), **k),
 }
 LONG_TITLE = "A finding that takes a whole sentence to say, with its number: 3.14 " * 2
 
@@ -401,3 +402,66 @@ def test_names_a_narrow_logarithmic_scale_by_plain_numbers():
 def test_learning_curves_refuses(curves, arguments, message):
     with pytest.raises(ValueError, match=message):
         plots.learning_curves(curves, "loss (nats)", **arguments)
+
+
+# vector_field
+
+GRID = np.stack(np.meshgrid([0.0, 0.5, 1.0], [0.0, 0.5]), axis=-1).reshape(-1, 2)
+
+
+def arrows(ax):
+    """Tails and what is drawn from them, in units of the axes."""
+    (field,) = ax.collections
+    assert (field.angles, field.scale_units, field.scale) == ("xy", "xy", 1.0)
+    return field.XY, np.stack([field.U, field.V], axis=1)
+
+
+def test_draws_each_arrow_from_its_point_at_the_given_scale():
+    vectors = np.random.default_rng(0).normal(size=GRID.shape)
+    ax = plots.vector_field(GRID, vectors, scale=0.3, model="data")
+    tails, drawn = arrows(ax)
+    np.testing.assert_allclose(tails, GRID)
+    np.testing.assert_allclose(drawn, 0.3 * vectors)
+    assert ax.get_aspect() == 1.0  # true directions
+    (color,) = ax.collections[0].get_facecolor()
+    assert matplotlib.colors.to_hex(color).upper() == plots.COLORS["data"]
+
+
+def test_by_itself_the_longest_arrow_is_as_long_as_the_grid_is_wide():
+    vectors = 1000.0 * np.random.default_rng(0).normal(size=GRID.shape)
+    _, drawn = arrows(plots.vector_field(GRID, vectors))
+    lengths = np.linalg.norm(drawn, axis=1)
+    np.testing.assert_allclose(lengths.max(), 0.5)  # GRID has steps of 0.5
+    expected = np.linalg.norm(vectors, axis=1)
+    np.testing.assert_allclose(lengths / lengths.max(), expected / expected.max())
+
+
+def test_makes_room_for_the_heads():
+    ax = plots.vector_field([[0.0, 0.0], [1.0, 0.0]], [[0.0, 7.0], [0.0, -7.0]], 1.0)
+    ax.figure.canvas.draw()
+    assert ax.get_ylim()[0] < -7.0 and ax.get_ylim()[1] > 7.0
+
+
+def test_draws_a_field_of_zeros_and_a_single_arrow():
+    _, drawn = arrows(plots.vector_field(GRID, np.zeros_like(GRID)))
+    assert not drawn.any()
+    _, drawn = arrows(plots.vector_field([[1.0, 2.0]], [[3.0, 4.0]]))
+    np.testing.assert_allclose(np.linalg.norm(drawn), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("points", "vectors", "arguments", "message"),
+    [
+        (np.eye(3), np.eye(3), {}, r"`points` must have.*points.shape=\(3, 3\)"),
+        (GRID[:0], GRID[:0], {}, r"`points` must have.*points.shape=\(0, 2\)"),
+        (GRID, GRID[:3], {}, r"`vectors` must have.*vectors.shape=\(3, 2\)"),
+        (np.full_like(GRID, np.nan), GRID, {}, "`points` must be finite"),
+        (GRID, np.full_like(GRID, np.inf), {}, "`vectors` must be finite"),
+        (GRID, GRID, {"scale": 0.0}, "`scale` must be a positive.*scale=0.0"),
+        (GRID, GRID, {"scale": np.nan}, "`scale` must be a finite number"),
+        (GRID, GRID, {"model": "gan"}, "`model` must be one of.*model='gan'"),
+    ],
+)
+def test_vector_field_refuses(points, vectors, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        plots.vector_field(points, vectors, **arguments)

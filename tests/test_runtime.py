@@ -97,6 +97,25 @@ def test_keeps_tensorflow_out_of_jax():
     assert process.stdout == "False\n", process.stderr
 
 
+def test_hides_tensorflow_inside_the_block_alone():
+    process = python(
+        "from aecourse import runtime; import sys; runtime.quiet_start()\n"
+        "before = sys.modules.get('tensorflow')\n"
+        "with runtime.without_tensorflow():\n"
+        "    try:\n"
+        "        import tensorflow\n"
+        "    except ImportError:\n"
+        "        print('hidden')\n"
+        "try:\n"
+        "    with runtime.without_tensorflow():\n"
+        "        1 / 0\n"
+        "except ZeroDivisionError:\n"
+        "    pass\n"
+        "print(sys.modules.get('tensorflow') is before)\n"
+    )
+    assert process.stdout == "hidden\nTrue\n", process.stderr
+
+
 def test_refuses_an_unknown_backend():
     process = python(
         "from aecourse import runtime; runtime.quiet_start()", KERAS_BACKEND="numpy"

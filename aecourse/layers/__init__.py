@@ -1,16 +1,27 @@
 """Keras layers of the course: one idea a file, the same on every backend."""
 
+from aecourse.layers.jacobian import JacobianPenalty
 from aecourse.layers.kl_regularization import KLRegularization
 from aecourse.layers.noise import MaskingNoise, SaltAndPepperNoise
 from aecourse.layers.sampling import Sampling
+from aecourse.layers.sparsity import KLSparsity, TopK
 from aecourse.layers.tied import TiedDense
-from aecourse.layers.upsampling import Conv2DTranspose
+from aecourse.layers.upsampling import (
+    Conv2DTranspose,
+    ResizeConv2D,
+    SubPixelConv2D,
+)
 
 __all__ = [
     "Conv2DTranspose",
+    "JacobianPenalty",
     "KLRegularization",
+    "KLSparsity",
     "MaskingNoise",
+    "ResizeConv2D",
     "SaltAndPepperNoise",
     "Sampling",
+    "SubPixelConv2D",
     "TiedDense",
+    "TopK",
 ]

@@ -1,23 +1,27 @@
-"""A transposed convolution that is fast where the stock one is not."""
+"""Three ways to double an image with learned weights, one for another."""
 
+import itertools
 import math
 
 import keras
 from keras import ops
 
+from aecourse.checks import refuse
+
 
 @keras.saving.register_keras_serializable(package="aecourse")
 class Conv2DTranspose(keras.layers.Conv2DTranspose):
-    """`keras.layers.Conv2DTranspose`, computed as a dense convolution and a reshape.
+    """`keras.layers.Conv2DTranspose`, as a sum of matrix products on JAX/CPU.
 
     Same arguments, weights and outputs; the two layers load each other's weights.
-    The stock layer spreads the input out with zeros in between, which JAX runs in a
-    slow loop on a CPU. But the outputs at positions `m * stride + r` depend on the
-    inputs around `m` alone, by the kernel's taps `r, r + stride, ...`: so one dense
-    convolution computes all `stride * stride` phases `r` as channels, and a reshape
-    interleaves them. No multiplication by a zero is left.
+    The stock layer is fast on TensorFlow and on accelerators. On a CPU, JAX computes
+    the gradient of its kernel in a slow loop. There, this layer takes another way: the
+    kernel's tap `t = j * stride + r` carries the input at `m - j` to the output at
+    `m * stride + r`. That is one matrix product a tap; the products of the taps with
+    the same phase `r` are shifted and added up, and the phases interleaved. No
+    multiplication by a zero is left, forward or backward.
 
-    `output_padding`, dilation and `channels_first` are handed to the stock layer.
+    `output_padding`, dilation and `channels_first` are left to the stock layer.
 
     Args:
         filters: Number of output channels.
@@ -49,62 +53,259 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
 
     def call(self, inputs):
         if (
-            self.output_padding is not None
+            not _runs_on_jax_cpu()
+            or self.output_padding is not None
             or max(self.dilation_rate) > 1
             or self.data_format == "channels_first"
         ):
             return super().call(inputs)
-        rows, columns = (
-            _Phases(size, stride, self.padding)
-            for size, stride in zip(self.kernel_size, self.strides, strict=True)
-        )
-        padded = ops.pad(inputs, [(0, 0), rows.pad, columns.pad, (0, 0)])
-        phases = ops.conv(padded, self._phase_kernel(rows, columns), padding="valid")
-        _, height, width, _ = ops.shape(phases)
-        (row_stride, column_stride), filters = self.strides, self.filters
-        outputs = ops.reshape(
-            phases, (-1, height, width, row_stride, column_stride, filters)
-        )
-        outputs = ops.transpose(outputs, (0, 1, 3, 2, 4, 5))
-        outputs = ops.reshape(
-            outputs, (-1, height * row_stride, width * column_stride, filters)
-        )[:, rows.crop, columns.crop]
+        outputs = self._sum_of_products(inputs)
         if self.use_bias:
             outputs = outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
 
-    def _phase_kernel(self, rows, columns):
-        """The kernel with its taps sorted by phase.
-
-        From `(rows, columns, filters, channels)` to `(rows / stride, columns /
-        stride, channels, row_stride * column_stride * filters)`, zero-padded to a
-        multiple of the stride and flipped: a dense convolution correlates.
-        """
-        _, _, filters, channels = self.kernel.shape
-        kernel = ops.pad(
-            self.kernel, [(0, rows.missing), (0, columns.missing), (0, 0), (0, 0)]
+    def _sum_of_products(self, inputs):
+        """The outputs before the bias."""
+        num_rows, num_columns, filters, channels = self.kernel.shape
+        rows, columns = (
+            _Axis(size, stride, self.padding)
+            for size, stride in zip(self.kernel_size, self.strides, strict=True)
         )
-        kernel = ops.reshape(
-            kernel,
-            (rows.taps, rows.stride, columns.taps, columns.stride, filters, channels),
+        taps = list(itertools.product(range(num_rows), range(num_columns)))
+        pad = [(0, 0), rows.pad, columns.pad, (0, 0)]
+        # Shifting moves memory, so shift what is narrower: the inputs, a copy of them
+        # for each shift, or the products, `filters` numbers for each tap.
+        if len(taps) * filters < rows.num_shifts * columns.num_shifts * channels:
+            matrix = ops.transpose(self.kernel, (3, 0, 1, 2))
+            products = ops.matmul(inputs, ops.reshape(matrix, (channels, -1)))
+            products = ops.split(products, len(taps), axis=-1)
+            terms = [
+                ops.pad(product, pad)[:, rows.window(row), columns.window(column)]
+                for product, (row, column) in zip(products, taps, strict=True)
+            ]
+        else:
+            padded = ops.pad(inputs, pad)
+            terms = [
+                ops.matmul(
+                    padded[:, rows.window(row), columns.window(column)],
+                    ops.transpose(self.kernel[row, column]),
+                )
+                for row, column in taps
+            ]
+        phases = {}
+        for (row, column), term in zip(taps, terms, strict=True):
+            phase = row % rows.stride, column % columns.stride
+            phases[phase] = phases[phase] + term if phase in phases else term
+        nothing = ops.zeros_like(terms[0])  # a stride above the kernel size leaves gaps
+        phases = ops.concatenate(
+            [
+                phases.get(phase, nothing)
+                for phase in itertools.product(
+                    range(rows.stride), range(columns.stride)
+                )
+            ],
+            axis=-1,
         )
-        kernel = ops.transpose(ops.flip(kernel, axis=(0, 2)), (0, 2, 5, 1, 3, 4))
-        return ops.reshape(kernel, (rows.taps, columns.taps, channels, -1))
+        outputs = _interleave(phases, self.strides)
+        return outputs[:, rows.crop, columns.crop]
 
 
-class _Phases:
-    """How one spatial axis is padded, convolved and cropped."""
+class _Axis:
+    """How one spatial axis is padded, shifted and cropped."""
 
     def __init__(self, size, stride, padding):
         same = padding == "same"
         self.stride = stride
-        self.taps = math.ceil(size / stride)
-        self.missing = self.taps * stride - size
+        self.num_shifts = math.ceil(size / stride)
         # Of the full transposed convolution, "same" keeps n * stride positions from
         # `start` on, "valid" all (n - 1) * stride + max(size, stride).
         start = max(size - stride, 0) // 2 if same else 0
         end = start if same else max(size, stride) - stride  # past n * stride
         first, last = start // stride, math.ceil(end / stride)
-        self.pad = (self.taps - 1 - first, last)
+        self.pad = (self.num_shifts - 1 - first, last)
         cut = last * stride - end
         self.crop = slice(start - first * stride, -cut if cut else None)
+
+    def window(self, tap):
+        """Where the padded inputs lie that this tap of the kernel carries."""
+        shift = tap // self.stride
+        return slice(self.num_shifts - 1 - shift, -shift or None)
+
+
+def _runs_on_jax_cpu():
+    # Without an argument Keras lists the accelerators, or else the CPU.
+    return keras.config.backend() == "jax" and keras.distribution.list_devices()[
+        0
+    ].startswith("cpu")
+
+
+def _interleave(phases, strides):
+    """Depth to space, for strides that may differ.
+
+    From `(batch, height, width, row_stride * column_stride * filters)` to `(batch,
+    height * row_stride, width * column_stride, filters)`.
+    """
+    _, height, width, _ = ops.shape(phases)
+    filters = phases.shape[-1] // math.prod(strides)
+    outputs = ops.reshape(phases, (-1, height, width, *strides, filters))
+    outputs = ops.transpose(outputs, (0, 1, 3, 2, 4, 5))
+    return ops.reshape(outputs, (-1, height * strides[0], width * strides[1], filters))
+
+
+class _UpsamplingConv2D(keras.layers.Conv2D):
+    """A convolution whose `strides` multiply height and width."""
+
+    def __init__(self, filters, kernel_size, strides=1, padding="same", **kwargs):
+        super().__init__(filters, kernel_size, strides, padding, **kwargs)
+        if self.data_format != "channels_last":
+            refuse("data_format", "'channels_last'", self.data_format)
+        if max(self.dilation_rate) > 1:
+            refuse("dilation_rate", "1", self.dilation_rate)
+        if self.groups > 1:
+            refuse("groups", "1", self.groups)
+
+    def compute_output_shape(self, input_shape):
+        batch, *lengths, _ = input_shape
+        lost = [0 if self.padding == "same" else k - 1 for k in self.kernel_size]
+        lengths = [
+            None if length is None else self._output_length(length, stride, cut)
+            for length, stride, cut in zip(lengths, self.strides, lost, strict=True)
+        ]
+        return (batch, *lengths, self.filters)
+
+
+@keras.saving.register_keras_serializable(package="aecourse")
+class ResizeConv2D(_UpsamplingConv2D):
+    """Enlarges an image by a fixed interpolation, then convolves it.
+
+    Every output pixel is reached by the same number of kernel taps, so no phase of
+    the stride is treated in another way: a constant image stays constant (away from
+    zero-padded borders), whatever the kernel. A transposed convolution whose kernel
+    is not a multiple of its stride paints a checkerboard on it. The price: the
+    convolution works on `strides[0] * strides[1]` times as many pixels.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Integer or pair.
+        strides: Integer or pair: by what height and width are multiplied.
+        padding: `"same"` or `"valid"`, of the convolution.
+        interpolation: `"nearest"` or `"bilinear"`.
+        **kwargs: As for `keras.layers.Conv2D`: `activation`, `use_bias`,
+            `kernel_initializer`, ...; not `groups`, `dilation_rate` or
+            `data_format`.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, height, width, channels)`.
+
+    Output shape:
+        `(batch, stride * height, stride * width, filters)` with `padding="same"`;
+        with `"valid"`, each length is shorter by `kernel_size - 1`.
+
+    Raises:
+        ValueError: if `interpolation` is unknown, and what the stock layer refuses.
+
+    Example:
+
+    >>> layer = ResizeConv2D(8, kernel_size=3, strides=2)
+    >>> tuple(layer(ops.ones((1, 7, 7, 4))).shape)
+    (1, 14, 14, 8)
+
+    Derived in: notebook 04.
+
+    Reference:
+        Odena et al., "Deconvolution and Checkerboard Artifacts" (2016).
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        padding="same",
+        interpolation="nearest",
+        **kwargs,
+    ):
+        super().__init__(filters, kernel_size, strides, padding, **kwargs)
+        if interpolation not in ("nearest", "bilinear"):
+            refuse("interpolation", "'nearest' or 'bilinear'", interpolation)
+        self.interpolation = interpolation
+
+    def convolution_op(self, inputs, kernel):
+        return ops.conv(self._resize(inputs), kernel, padding=self.padding)
+
+    def _resize(self, inputs):
+        if self.interpolation == "nearest":
+            repeated = ops.repeat(inputs, self.strides[0], axis=1)
+            return ops.repeat(repeated, self.strides[1], axis=2)
+        _, height, width, _ = ops.shape(inputs)
+        size = (height * self.strides[0], width * self.strides[1])
+        resized = ops.image.resize(
+            inputs, size, interpolation="bilinear", data_format="channels_last"
+        )
+        return ops.cast(resized, inputs.dtype)
+
+    def _output_length(self, length, stride, lost):
+        return length * stride - lost
+
+    def get_config(self):
+        return {**super().get_config(), "interpolation": self.interpolation}
+
+
+@keras.saving.register_keras_serializable(package="aecourse")
+class SubPixelConv2D(_UpsamplingConv2D):
+    """Convolves at the small size to all phases of the large one, then interleaves.
+
+    The convolution gives `strides[0] * strides[1] * filters` channels; depth to space
+    lays them out side by side. With a kernel of odd size k it is a transposed
+    convolution with a kernel of size `k * stride` in another order (and a bias for
+    each phase), at the cost of a small convolution. Each phase has weights of its
+    own: nothing but training makes them agree.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Integer or pair, in pixels of the input.
+        strides: Integer or pair: by what height and width are multiplied.
+        padding: `"same"` or `"valid"`, of the convolution.
+        **kwargs: As for `keras.layers.Conv2D`: `activation`, `use_bias`,
+            `kernel_initializer`, ...; not `groups`, `dilation_rate` or
+            `data_format`.
+
+    Call arguments:
+        inputs: Tensor of shape `(batch, height, width, channels)`.
+
+    Output shape:
+        `(batch, stride * height, stride * width, filters)` with `padding="same"`;
+        with `"valid"`, each length is `stride * (n - kernel_size + 1)`.
+
+    Raises:
+        ValueError: what the stock layer refuses.
+
+    Example:
+
+    >>> layer = SubPixelConv2D(8, kernel_size=3, strides=2)
+    >>> tuple(layer(ops.ones((1, 7, 7, 4))).shape)
+    (1, 14, 14, 8)
+
+    Derived in: notebook 04.
+
+    Reference:
+        Shi et al., "Real-Time Single Image and Video Super-Resolution Using an
+        Efficient Sub-Pixel Convolutional Neural Network" (2016).
+    """
+
+    def build(self, input_shape):
+        # The stock layer makes the weights, of as many channels as there are phases.
+        filters = self.filters
+        self.filters = filters * math.prod(self.strides)
+        super().build(input_shape)
+        self.filters = filters
+
+    def call(self, inputs):
+        phases = ops.conv(inputs, self.kernel, padding=self.padding)
+        if self.use_bias:
+            phases = phases + self.bias
+        outputs = _interleave(phases, self.strides)
+        return outputs if self.activation is None else self.activation(outputs)
+
+    def _output_length(self, length, stride, lost):
+        return (length - lost) * stride

@@ -1,4 +1,4 @@
-"""What a trained model has learned, measured in NumPy arrays and in nats.
+"""The posteriors of a trained model and its likelihood, in nats.
 
 Derived in: notebooks 10 (the ELBO), 12 (the importance-weighted bound) and 13
 (posterior collapse).

@@ -1,0 +1,90 @@
+"""The benchmark compares like with like: the same networks, the same loss, in turn."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from aecourse import layers
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+import contestants  # noqa: E402
+import speed  # noqa: E402
+
+NETWORKS = pytest.mark.parametrize("network", contestants.NETWORKS)
+
+
+def num_weights(model):
+    return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+
+
+@NETWORKS
+def test_hand_written_jax_has_the_weights_of_the_builders(network):
+    jax = pytest.importorskip("jax")
+    weights = contestants.jax_weights(network, jax.random.key(0))
+    mine = sum(leaf.size for leaf in jax.tree.leaves(weights))
+    assert mine == num_weights(contestants.build(network))
+
+
+@NETWORKS
+def test_hand_written_pytorch_has_the_weights_of_the_builders(network):
+    pytest.importorskip("torch")
+    parts = contestants.torch_parts(network)
+    mine = sum(weight.numel() for part in parts for weight in part.parameters())
+    assert mine == num_weights(contestants.build(network))
+
+
+@NETWORKS
+def test_hand_written_jax_starts_at_ln_2_a_pixel(network):
+    jax = pytest.importorskip("jax")
+    weights = contestants.jax_weights(network, jax.random.key(0))
+    x = np.random.default_rng(0).integers(0, 2, (64, 28, 28, 1)).astype("float32")
+    loss = contestants.jax_loss(network, weights, x, jax.random.key(1))
+    # Logits near 0 say nothing about fair pixels: 784 ln 2, plus a KL and the spread
+    # of the first logits. A mean over pixels would be 1, a sum over the batch 64 times.
+    assert 784 * np.log(2) < float(loss) < 1.5 * 784 * np.log(2)
+
+
+@pytest.mark.parametrize("network", ["conv", "builder"])
+def test_the_stock_contestant_differs_in_the_transposed_convolution_alone(network):
+    ours, stock = (contestants.build(network, stock=s) for s in (False, True))
+    assert num_weights(ours) == num_weights(stock)
+    kinds = [[type(layer) for layer in vae.decoder.layers] for vae in (ours, stock)]
+    swapped = {
+        (mine, theirs)
+        for mine, theirs in zip(*kinds, strict=True)
+        if mine is not theirs
+    }
+    assert swapped == {(layers.Conv2DTranspose, keras.layers.Conv2DTranspose)}
+
+
+def test_the_spread_is_the_median_and_the_range():
+    assert speed.spread([3.0, 1.0, 2.0], "{:.1f}") == "2.0 (1.0-3.0)"
+    assert speed.spread([3.0], "{:.1f}") == "3.0"
+
+
+def test_a_contestant_without_its_package_is_left_out_by_name(monkeypatch):
+    monkeypatch.setattr(speed.importlib.util, "find_spec", lambda name: None)
+    assert speed.missing("hand-written JAX") == ["jax", "optax"]
+
+
+def test_refuses_a_table_it_does_not_have(capsys):
+    with pytest.raises(SystemExit):
+        speed.parse(["--only", "conv,mpl"])
+    assert "Received: mpl" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_quick_run_prints_its_tables():
+    command = [sys.executable, str(BENCHMARKS / "speed.py"), "--quick"]
+    command += ["--only", "mlp,nll,import"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for start in ("MLP VAE", "Importance-sampled NLL", "Import on top"):
+        assert f"### {start}" in done.stdout
+    assert "| aecourse, JAX |" in done.stdout

@@ -1,0 +1,444 @@
+"""JacobianPenalty: facts by other ways to the same number, training, files, refusals.
+
+Its contract stands with those of the other layers, in test_layers.py.
+"""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from aecourse import layers, models
+from aecourse.layers.jacobian import jacobian, jacobian_penalty
+
+OTHER = "tensorflow" if keras.config.backend() == "jax" else "jax"
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def chain(shape, *stack):
+    """A model of layers one after the other, with weights from one seed."""
+    x = h = keras.Input(shape)
+    for layer in stack:
+        h = layer(h)
+    encoder = keras.Model(x, h, name="encoder")
+    rng = np.random.default_rng(1)
+    encoder.set_weights(
+        [rng.normal(size=w.shape).astype("float32") / 2 for w in encoder.get_weights()]
+    )
+    return encoder
+
+
+def one_sigmoid_layer():
+    return chain((6,), keras.layers.Dense(4, "sigmoid"))
+
+
+def two_relu_layers():
+    return chain((6,), keras.layers.Dense(5, "relu"), keras.layers.Dense(3, "relu"))
+
+
+def image_chain():
+    """Fewer units than inputs, noise and a reshape between the layers."""
+    return chain(
+        (3, 4, 2),
+        keras.layers.Flatten(),
+        keras.layers.Dense(6),
+        keras.layers.GaussianNoise(0.5),
+        keras.layers.Reshape((2, 3)),
+        keras.layers.Flatten(),
+        keras.layers.Dense(5, "softplus"),
+        keras.layers.Activation("tanh"),
+        keras.layers.Dense(3),
+    )
+
+
+def wide_chain():
+    """More units than inputs, and a function on the inputs themselves."""
+    return chain(
+        (4,),
+        keras.layers.Activation("tanh"),
+        keras.layers.Dense(7, "sigmoid"),
+        keras.layers.Dense(2),
+    )
+
+
+def linear_chain():
+    return chain((6,), keras.layers.Dense(2), keras.layers.Dense(3))
+
+
+def convolutions():
+    return chain(
+        (5, 4, 1),
+        keras.layers.Conv2D(3, 3, strides=2, activation="tanh"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(2, "sigmoid"),
+    )
+
+
+def normalized():
+    """No closed form: the normalization mixes the units, softmax too."""
+    return chain(
+        (6,),
+        keras.layers.Dense(5),
+        keras.layers.LayerNormalization(),
+        keras.layers.Activation("softmax"),
+    )
+
+
+def branched():
+    x = keras.Input((4,))
+    h = keras.layers.Dense(4, "tanh")(x)
+    return keras.Model(x, keras.layers.Dense(2)(keras.layers.add([x, h])))
+
+
+ENCODERS = [
+    one_sigmoid_layer,
+    *(two_relu_layers, image_chain, wide_chain, linear_chain),
+    *(convolutions, normalized, branched),
+]
+
+
+def added_loss(layer, x, training=False):
+    layer(x, training=training)
+    (loss,) = layer.losses
+    return float(loss)
+
+
+# --- exact
+
+
+def test_of_a_sigmoid_layer_is_the_formula_of_rifai():
+    encoder = one_sigmoid_layer()
+    kernel, bias = (w.astype("float64") for w in encoder.get_weights())
+    x = normal(7, 6)
+    z = 1 / (1 + np.exp(-(x @ kernel + bias)))
+    expected = np.sum((z * (1 - z)) ** 2 * np.sum(kernel**2, axis=0), axis=1)
+    found = ops.convert_to_numpy(jacobian_penalty(encoder, x))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    loss = added_loss(layers.JacobianPenalty(encoder, weight=3.0), x)
+    assert loss == pytest.approx(3 * expected.mean(), rel=1e-5)
+
+
+def test_of_two_relu_layers_is_the_product_of_the_active_weights():
+    encoder = two_relu_layers()
+    w1, b1, w2, b2 = (w.astype("float64") for w in encoder.get_weights())
+    for x in normal(7, 6):
+        h = np.maximum(x @ w1 + b1, 0)
+        active1, active2 = np.diag(h > 0), np.diag(h @ w2 + b2 > 0)
+        expected = active2 @ w2.T @ active1 @ w1.T
+        found = ops.convert_to_numpy(jacobian(encoder, x[None]))[0]
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [make for make in ENCODERS if make != two_relu_layers])
+def test_equals_finite_differences(make):
+    encoder = make()
+    x = normal(3, *encoder.input_shape[1:])
+    num_inputs, step = x[0].size, 1e-2
+    shifts = step * np.eye(num_inputs, dtype="float32").reshape(-1, 1, *x.shape[1:])
+    z = [
+        encoder.predict((x + c * shifts).reshape(-1, *x.shape[1:]), verbose=0)
+        for c in (-2, -1, 1, 2)
+    ]
+    z = [part.astype("float64").reshape(num_inputs, 3, -1) for part in z]
+    # Five points: the error of the formula is of the order step ** 4 = 1e-8, the
+    # rounding of float32 about 1e-7 / step = 1e-5; so tolerances of a few 1e-5.
+    expected = (z[0] - 8 * z[1] + 8 * z[2] - z[3]) / (12 * step)
+    expected = np.moveaxis(expected, 0, 2)
+    found = ops.convert_to_numpy(jacobian(encoder, x))
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=5e-5)
+    squared = np.sum(expected**2, axis=(1, 2))
+    penalty = ops.convert_to_numpy(jacobian_penalty(encoder, x))
+    np.testing.assert_allclose(penalty, squared, rtol=2e-4)
+    loss = added_loss(layers.JacobianPenalty(encoder, 2.0), x)
+    assert loss == pytest.approx(2 * squared.mean(), rel=2e-4)
+
+
+def test_of_a_sigmoid_encoder_in_float64_agrees_to_five_digits():
+    encoder = chain(
+        (8,), keras.layers.Dense(6, "sigmoid"), keras.layers.Dense(3, "sigmoid")
+    )
+    w1, b1, w2, b2 = (w.astype("float64") for w in encoder.get_weights())
+
+    def encode(x):
+        h = 1 / (1 + np.exp(-(x @ w1 + b1)))
+        return 1 / (1 + np.exp(-(h @ w2 + b2)))
+
+    x, step = normal(4, 8), 1e-5
+    columns = [
+        (encode(x + step * e) - encode(x - step * e)) / (2 * step) for e in np.eye(8)
+    ]
+    expected = np.sum(np.square(columns), axis=(0, 2))
+    found = ops.convert_to_numpy(jacobian_penalty(encoder, x))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", ENCODERS)
+@pytest.mark.parametrize("method", ["exact", "hutchinson"])
+def test_returns_the_code_of_the_encoder(make, method):
+    encoder = make()
+    x = normal(3, *encoder.input_shape[1:])
+    layer = layers.JacobianPenalty(encoder, method=method, num_probes=2)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(layer(x)), encoder.predict(x, verbose=0), atol=1e-6
+    )
+
+
+def test_has_the_gradient_of_the_formula():
+    # d/dw of (w s (1 - s))^2 with s = sigmoid(w x): one number, by hand.
+    x, w = 0.7, 1.3
+    s = 1 / (1 + np.exp(-w * x))
+    slope = s * (1 - s)
+    derivative = 2 * w * slope**2 + 2 * w**2 * slope**2 * (1 - 2 * s) * x
+    for method in ("exact", "hutchinson"):
+        encoder = chain((1,), keras.layers.Dense(1, "sigmoid", use_bias=False))
+        encoder.set_weights([np.full((1, 1), w)])
+        inputs = keras.Input((1,))
+        layer = layers.JacobianPenalty(encoder, 1.0, method)
+        model = keras.Model(inputs, layer(inputs))
+        model.compile(keras.optimizers.SGD(0.1), loss=None)
+        model.fit(np.full((1, 1), x), verbose=0)
+        moved = w - encoder.get_weights()[0][0, 0]
+        # One input, one output: every probe is +-1 and the estimate is exact.
+        assert moved == pytest.approx(0.1 * derivative, rel=1e-4)
+
+
+# --- noise
+
+
+@pytest.mark.parametrize("method", ["exact", "hutchinson"])
+@pytest.mark.parametrize(
+    "noise", [keras.layers.Dropout(0.5, seed=1), layers.MaskingNoise(0.5, seed=1)]
+)
+def test_differentiates_noise_at_the_draw_that_made_the_code(method, noise):
+    # A linear map of one output and equal weights: z and dz/dx count the survivors.
+    encoder = chain((8,), noise, keras.layers.Dense(1, use_bias=False))
+    encoder.set_weights([np.ones((8, 1))])
+    layer = layers.JacobianPenalty(encoder, method=method)
+    z = float(layer(np.ones((1, 8)), training=True)[0, 0])
+    keep = 0.5 if isinstance(noise, keras.layers.Dropout) else 1.0
+    num_left = round(z * keep)
+    assert 0 < num_left < 8
+    if method == "exact":
+        assert float(layer.losses[0]) == pytest.approx(num_left / keep**2)
+    else:
+        # A sum of num_left signs, squared: a square number of its parity.
+        root = np.sqrt(float(layer.losses[0])) * keep
+        assert root == pytest.approx(round(root), abs=1e-4)
+        assert (round(root) - num_left) % 2 == 0
+
+
+# --- Hutchinson
+
+
+@pytest.mark.parametrize("make", [two_relu_layers, convolutions, normalized])
+def test_hutchinson_is_unbiased(make):
+    encoder = make()
+    x = normal(2, *encoder.input_shape[1:], seed=3)
+    exact = float(ops.mean(jacobian_penalty(encoder, x)))
+    layer = layers.JacobianPenalty(encoder, 1.0, "hutchinson", 40_000, seed=5)
+    # The variance of one estimate is at most 2 ||J^T J||_F^2 <= 2 (||J||_F^2)^2, so
+    # the mean of 80,000 has a standard error below 0.5 %: three of them is 1.5 %, and
+    # these Jacobians have several directions, which halves it.
+    assert added_loss(layer, x) == pytest.approx(exact, rel=0.01)
+
+
+def test_probes_are_drawn_anew_and_repeat_from_the_seed():
+    x = normal(3, 6)
+    draws = []
+    for _ in range(2):
+        layer = layers.JacobianPenalty(two_relu_layers(), 1.0, "hutchinson", seed=7)
+        draws.append([added_loss(layer, x) for _ in range(3)])
+    assert draws[0] == draws[1]
+    assert len(set(draws[0])) == 3
+
+
+# --- training and files
+
+
+def contractive(kind, weight, method):
+    make = getattr(models, f"{kind}_encoder")
+    encoder = make((8, 6, 1), 3, (6,), activation="tanh")
+    decoder = models.dense_decoder((8, 6, 1), 3, (6,))
+    x = keras.Input((8, 6, 1))
+    penalty = layers.JacobianPenalty(encoder, weight, method, seed=3)
+    return keras.Model(x, decoder(penalty(x))), encoder
+
+
+@pytest.mark.parametrize(
+    "kind, method",
+    [("dense", "exact"), ("dense", "hutchinson"), ("conv", "hutchinson")],
+)
+def test_training_lowers_the_penalty(kind, method):
+    model, encoder = contractive(kind, 1.0, method)
+    x = normal(64, 8, 6, 1)
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    before = float(ops.mean(jacobian_penalty(encoder, x)))
+    history = model.fit(x, x, batch_size=32, epochs=10, verbose=0).history["loss"]
+    after = float(ops.mean(jacobian_penalty(encoder, x)))
+    assert after < 0.7 * before
+    assert history[-1] < history[0]
+    loss = model.evaluate(x, x, batch_size=64, verbose=0)
+    if method == "exact":
+        mse = np.mean((model.predict(x, verbose=0) - x) ** 2)
+        assert loss == pytest.approx(mse + after, rel=1e-4)
+
+
+@pytest.mark.parametrize("method", ["exact", "hutchinson"])
+def test_a_tied_contractive_autoencoder_keeps_its_tie_in_the_file(tmp_path, method):
+    code = keras.layers.Dense(4, "sigmoid")
+    encoder = chain((6,), code)
+    x = keras.Input((6,))
+    z = layers.JacobianPenalty(encoder, 0.1, method)(x)
+    model = keras.Model(x, layers.TiedDense(code, "sigmoid")(z))
+    model.compile("adam", "mse")
+    data = normal(16, 6)
+    model.fit(data, data, verbose=0)
+    model.save(tmp_path / "tied.keras")
+    again = keras.saving.load_model(tmp_path / "tied.keras")
+    assert len(again.trainable_variables) == 3  # kernel and two biases
+    again.fit(data, data, verbose=0)
+    penalty, decoder = again.layers[1:]
+    assert decoder.tied_to is penalty.encoder.layers[-1]
+
+
+WRITER = """
+import sys
+import keras
+import numpy as np
+from aecourse import layers, models
+
+assert keras.config.backend() == sys.argv[1]
+folder = sys.argv[2]
+x = np.random.default_rng(0).random((24, 8, 6, 1)).astype("float32")
+for kind, method in (("dense", "exact"), ("conv", "hutchinson")):
+    encoder = getattr(models, f"{kind}_encoder")((8, 6, 1), 3, (6,))
+    inputs = keras.Input((8, 6, 1))
+    z = layers.JacobianPenalty(encoder, 0.1, method, 2, seed=3)(inputs)
+    decoder = models.dense_decoder((8, 6, 1), 3, (6,))
+    model = keras.Model(inputs, decoder(z))
+    model.compile("adam", "mse")
+    model.fit(x, x, batch_size=8, verbose=0)
+    model.save(f"{folder}/{kind}.keras")
+    np.savez(f"{folder}/{kind}.npz", x=x, x_hat=model.predict(x, verbose=0))
+"""
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The folder with the models and outputs of the other backend."""
+    folder = tmp_path_factory.mktemp(OTHER)
+    environment = {**os.environ, "KERAS_BACKEND": OTHER}
+    command = [sys.executable, "-c", WRITER, OTHER, str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["dense", "conv"])
+def test_opens_and_trains_what_the_other_backend_wrote(written, kind):
+    model = keras.saving.load_model(written / f"{kind}.keras")
+    there = np.load(written / f"{kind}.npz", allow_pickle=False)
+    x_hat = model.predict(there["x"], verbose=0)
+    np.testing.assert_allclose(x_hat, there["x_hat"], atol=1e-5)
+    penalty = model.layers[1]
+    assert (penalty.weight, penalty.num_probes, penalty.seed) == (0.1, 2, 3)
+    history = model.fit(there["x"], there["x"], batch_size=8, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_building_the_layer_leaves_the_encoder_as_it_was():
+    encoder = chain((4,), keras.layers.Dropout(0.5, seed=2), keras.layers.Dense(2))
+    before = [ops.convert_to_numpy(v) for v in encoder.variables]
+    layers.JacobianPenalty(encoder)
+    for value, variable in zip(before, encoder.variables, strict=True):
+        np.testing.assert_array_equal(value, ops.convert_to_numpy(variable))
+
+
+# --- refusals
+
+
+@pytest.mark.parametrize("method", ["exact", "hutchinson"])
+@pytest.mark.parametrize(
+    "layer, name",
+    [
+        (lambda: keras.layers.BatchNormalization(name="norm"), "norm"),
+        (lambda: keras.layers.ActivityRegularization(0.1, name="activity"), "activity"),
+        (lambda: keras.layers.Dense(4, activity_regularizer="l1", name="l1"), "l1"),
+        (
+            lambda: keras.Sequential(
+                [keras.Input((4,)), keras.layers.BatchNormalization(name="inner")]
+            ),
+            "inner",
+        ),
+    ],
+)
+def test_refuses_an_encoder_that_updates_weights_or_adds_losses(method, layer, name):
+    encoder = chain((4,), keras.layers.Dense(4), layer(), keras.layers.Dense(2))
+    with pytest.raises(ValueError, match=f"`encoder`.*Received: encoder='{name}'"):
+        layers.JacobianPenalty(encoder, method=method)
+
+
+def test_takes_an_encoder_whose_kernels_are_regularized():
+    encoder = chain((4,), keras.layers.Dense(2, kernel_regularizer="l2"))
+    layer = layers.JacobianPenalty(encoder)
+    layer(normal(3, 4))
+    assert len(layer.losses) == 2
+
+
+def test_refuses_what_is_no_model_of_one_input_and_one_output():
+    for encoder in (
+        keras.layers.Dense(3),
+        models.dense_encoder((4,), 2, variational=True),
+        keras.Sequential([keras.layers.Dense(3)]),
+    ):
+        with pytest.raises(ValueError, match="`encoder`.*Received: encoder="):
+            layers.JacobianPenalty(encoder)
+
+
+def test_refuses_an_input_of_unknown_size():
+    x = keras.Input((None, None, 1))
+    h = keras.layers.Conv2D(2, 3)(x)
+    encoder = keras.Model(x, keras.layers.GlobalAveragePooling2D()(h))
+    with pytest.raises(ValueError, match="`encoder`.*known shapes"):
+        layers.JacobianPenalty(encoder, method="hutchinson")
+
+
+def test_refuses_one_tangent_an_input_for_large_inputs_and_names_the_cure():
+    encoder = models.conv_encoder((12, 11, 1), 2, (3,))
+    with pytest.raises(ValueError, match="`method` must be .hutchinson."):
+        layers.JacobianPenalty(encoder, method="exact")
+    layers.JacobianPenalty(encoder, method="hutchinson")
+    layers.JacobianPenalty(models.dense_encoder((12, 11, 1), 2), method="exact")
+
+
+def test_finds_the_chain_however_the_model_was_made():
+    first, second = keras.layers.Dense(3, "tanh"), keras.layers.Dense(2)
+    keras.Sequential([keras.Input((200,)), first])  # the layer has another use
+    encoder = keras.Sequential([keras.Input((200,)), first])
+    encoder.add(second)
+    layers.JacobianPenalty(encoder, method="exact")
+    x = normal(2, 200)
+    w1, b1, w2, _ = (w.astype("float64") for w in encoder.get_weights())
+    for row, found in zip(x, ops.convert_to_numpy(jacobian(encoder, x)), strict=True):
+        slope = 1 - np.tanh(row @ w1 + b1) ** 2
+        np.testing.assert_allclose(found, (w1 * slope @ w2).T, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        *(("weight", -1.0), ("weight", float("nan")), ("weight", "1")),
+        *(("num_probes", 0), ("num_probes", 1.5), ("method", "fast")),
+    ],
+)
+def test_refuses_other_arguments(name, value):
+    with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}="):
+        layers.JacobianPenalty(one_sigmoid_layer(), **{name: value})
