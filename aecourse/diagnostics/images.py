@@ -115,11 +115,11 @@ def checkerboard_index(images, stride=2):
     over horizontal and vertical neighbors, where the image is continued periodically.
     Projection and differences commute, so it lies between 0 and 1: 1 for a pure
     checkerboard (or stripes of this period), 0 for a constant. The differences leave
-    smooth content out of account; what an image without the artefact has of this
+    smooth content out of account; what an image without the artifact has of this
     period by chance is about `stride**2 / num_pixels`.
 
     The period is sought with one phase and sign all over the image, as a layer of
-    fixed weights paints it: an artefact that changes its sign from place to place is
+    fixed weights paints it: an artifact that changes its sign from place to place is
     missed.
 
     Args:
@@ -146,7 +146,7 @@ def checkerboard_index(images, stride=2):
 
     Reference:
         Odena et al., "Deconvolution and Checkerboard Artifacts" (2016), for the
-        artefact.
+        artifact.
     """
     check_count("stride", stride, minimum=2)
     images = _images("images", images)

@@ -180,8 +180,8 @@ class ResizeConv2D(_UpsamplingConv2D):
 
     Every output pixel is reached by the same number of kernel taps, so no phase of
     the stride is treated in another way: a constant image stays constant (away from
-    zero-padded borders), whatever the kernel. A transposed convolution whose kernel
-    is not a multiple of its stride paints a checkerboard on it. The price: the
+    zero-padded borders), whatever the kernel. A transposed convolution with random
+    weights paints a checkerboard on it, whatever its kernel size. The price: the
     convolution works on `strides[0] * strides[1]` times as many pixels.
 
     Args:
@@ -258,8 +258,9 @@ class SubPixelConv2D(_UpsamplingConv2D):
     The convolution gives `strides[0] * strides[1] * filters` channels; depth to space
     lays them out side by side. With a kernel of odd size k it is a transposed
     convolution with a kernel of size `k * stride` in another order (and a bias for
-    each phase), at the cost of a small convolution. Each phase has weights of its
-    own: nothing but training makes them agree.
+    each phase). It multiplies as often as a resize and a convolution of the same
+    kernel size, with `strides[0] * strides[1]` times the weights. Each phase has
+    weights of its own: nothing but training makes them agree.
 
     Args:
         filters: Number of output channels.
