@@ -58,7 +58,7 @@ explain() {
         reason="Installing failed: the package index cannot be reached. The first install needs the network."
         rm -f "$unfinished" # pip writes nothing before it has everything
     elif grep -q 'No space left on device' "$log" 2>/dev/null; then
-        reason="Installing failed: the disk is full. The course needs about 2.5 GB."
+        reason="Installing failed: the disk is full. The course needs about 3 GB."
     fi
     fail "$reason" "Then run the same command again: what was downloaded is kept." \
         "The whole story is in $log."
