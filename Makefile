@@ -11,7 +11,9 @@ ONLY ?=
 SEEDS ?= 0 1 2 3 4
 BACKENDS ?= jax tensorflow
 LAB_OPTIONS ?=
-PYTEST_OPTIONS ?= -q
+# Two files at a time, each in one process. A library thread that waits for another on
+# a busy core spins, so each process is given one.
+PYTEST_OPTIONS ?= -q -n 2 --dist loadfile
 BENCH_OPTIONS ?=
 
 ifeq ($(filter $(BACKEND),jax tensorflow torch),)
@@ -19,6 +21,7 @@ $(error BACKEND must be jax, tensorflow or torch. Received: BACKEND=$(BACKEND))
 endif
 
 PY := .venv/bin/python
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 export KERAS_BACKEND := $(BACKEND)
 ifdef PYTHON
 export PYTHON
@@ -74,10 +77,10 @@ test: $(STAMP)
 	printf '\n=== all passed  (after %s s)\n' "$$(($$(date +%s) - start))"
 
 test-library: $(STAMP)
-	@$(PY) -m pytest $(PYTEST_OPTIONS)
+	@$(ONE_THREAD) $(PY) -m pytest $(PYTEST_OPTIONS)
 
 test-notebooks: $(STAMP)
-	@$(PY) -m pytest --nbval notebooks/ $(PYTEST_OPTIONS)
+	@$(ONE_THREAD) $(PY) -m pytest --nbval notebooks/ $(PYTEST_OPTIONS)
 
 lint: $(STAMP)
 	@$(PY) -m ruff check .

@@ -42,3 +42,17 @@ def pytest_configure(config):
         option.nbval_cell_timeout = NO_TIMEOUT if full else CELL_TIMEOUT
     if option.nbval_kernel_name is None:
         option.nbval_current_env = True
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the seconds of each notebook."""
+    seconds = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            path, _, _ = getattr(report, "nodeid", "").partition("::")
+            if path.endswith(".ipynb"):
+                seconds[path] = seconds.get(path, 0.0) + getattr(report, "duration", 0)
+    if seconds:
+        terminalreporter.section("seconds a notebook")
+    for path, duration in sorted(seconds.items()):
+        terminalreporter.write_line(f"{duration:6.0f}  {path}")
