@@ -500,6 +500,73 @@ def learning_curves(
     return ax
 
 
+def elbow_curves(
+    sizes,
+    curves,
+    ylabel,
+    elbows=None,
+    xlabel="latent_dim",
+    log_scale=False,
+    title=None,
+    ax=None,
+):
+    """Show how quantities depend on the size of a code, each size a tick of its own.
+
+    Args:
+        sizes: Sizes of the code, increasing and positive, shape `(num_sizes,)`; drawn
+            on a logarithmic axis.
+        curves: Dictionary from name to values, one a size, as in `learning_curves`.
+        ylabel: What the values are, with their unit.
+        elbows: Dictionary from names in `curves` to the size to mark on each, such as
+            `diagnostics.elbow` finds.
+        xlabel: What the sizes are.
+        log_scale: Whether the value axis is logarithmic.
+        title: The finding.
+        ax: Axes to draw on.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: if `sizes` does not increase or is not positive, a curve is no
+            finite vector of its length, or an elbow is not among the sizes.
+
+    Example:
+
+    >>> curves = {"PCA": [9.0, 4.0, 3.0], "AE": [7.0, 2.0, 1.9]}
+    >>> ax = elbow_curves([2, 4, 8], curves, "squared error", elbows={"AE": 4})
+    >>> print(ax.texts[0].get_text())
+    elbow at 4
+    >>> plt.close(ax.figure)
+    """
+    sizes = _vector("sizes", sizes, log_scale=True)
+    if np.any(np.diff(sizes) <= 0):
+        refuse("sizes", "a vector of increasing sizes", sizes)
+    for name, values in curves.items():
+        check_same_shape(f"curves[{name!r}]", np.shape(values), "sizes", sizes.shape)
+    ax = learning_curves(
+        curves, ylabel, xlabel, x=sizes, log_scale=log_scale, title=title, ax=ax
+    )
+    colors = {line.get_label(): line.get_color() for line in ax.lines}
+    for name, size in (elbows or {}).items():
+        if name not in curves or size not in sizes:
+            refuse("elbows", "names of `curves`, each with one of `sizes`", elbows)
+        place = (size, curves[name][int(np.argmax(sizes == size))])
+        look = {"color": colors[name], "fillstyle": "none", "markersize": 14}
+        ax.plot(*place, marker="o", linestyle="", **look)
+        ax.annotate(
+            f"elbow at {size:g}",
+            place,
+            xytext=(9, 9),
+            textcoords="offset points",
+            color=colors[name],
+        )
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    ax.minorticks_off()
+    return ax
+
+
 def vector_field(
     points,
     vectors,

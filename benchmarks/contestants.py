@@ -2,6 +2,8 @@
 
     python benchmarks/contestants.py train CONTESTANT NETWORK BATCH SEED DATA PASSES
     python benchmarks/contestants.py nll NUM_SAMPLES NUM_IMAGES SEED DATA
+    python benchmarks/contestants.py jacobian KIND NUM_INPUTS LATENT_DIM ROUNDS SEED
+    python benchmarks/contestants.py memory NAME NUM_IMAGES SEED
 
 `train` trains one epoch for each line it reads, and answers with the seconds it took.
 Every contestant trains the same network by the same rule: Adam, a new order of the
@@ -375,6 +377,92 @@ def nll(num_samples, num_images, seed, path):
     _answer(seconds=seconds, images=len(x), added_megabytes=added)
 
 
+def jacobian(kind, num_inputs, latent_dim, rounds, seed):
+    """Seconds an epoch of a plain autoencoder and with each method, in turn.
+
+    Dense: one hidden layer of 256 ReLU. Convolutional: the builders' own. The exact
+    method for convolutions, one tangent an input, is left out.
+    """
+    import keras
+
+    from aecourse import layers, models, runtime
+
+    runtime.quiet_start()
+    keras.utils.set_random_seed(int(seed))
+    side = math.isqrt(int(num_inputs))
+    shape = (side, side, 1)
+    build = {
+        "dense": (models.dense_encoder, models.dense_decoder, (256,)),
+        "conv": (models.conv_encoder, models.conv_decoder, (16, 32, 64)),
+    }
+    make_encoder, make_decoder, widths = build[kind]
+    methods = ("plain", "hutchinson") + ("exact",) * (kind == "dense")
+    x = np.random.default_rng(int(seed)).random((10 * 128, *shape), "float32")
+    trained = {}
+    for method in methods:
+        encoder = make_encoder(shape, int(latent_dim), widths)
+        decoder = make_decoder(shape, int(latent_dim), widths[::-1])
+        inputs = keras.Input(shape)
+        if method == "plain":
+            z = encoder(inputs)
+        else:
+            z = layers.JacobianPenalty(encoder, 0.1, method)(inputs)
+        model = keras.Model(inputs, decoder(z))
+        model.compile("adam", "mse", steps_per_execution=10)
+        model.fit(x, x, batch_size=128, verbose=0)
+        trained[method] = model
+    seconds = {method: [] for method in methods}
+    for _ in range(int(rounds)):
+        for method, model in trained.items():
+            start = time.perf_counter()
+            model.fit(x, x, batch_size=128, verbose=0)
+            seconds[method].append(time.perf_counter() - start)
+    _answer(steps=10, device=_device(keras.config.backend()), seconds=seconds)
+
+
+def memory(name, num_images, seed):
+    """The memory that a diagnostic of many images adds to one of few, in megabytes.
+
+    Codes of 10 axes, images of 28x28: what the arrays themselves take is not counted.
+    """
+    from aecourse import diagnostics, runtime
+
+    runtime.quiet_start()
+    runtime.seed_everything(int(seed))
+    rng = np.random.default_rng(int(seed))
+
+    def codes(num):
+        z = rng.standard_normal((num, 10), "float32")
+        return z, np.full((num, 10), -2.0, "float32")
+
+    def images(num):
+        x = rng.integers(0, 2, (num, 28, 28, 1)).astype("float32")
+        return x, x[::-1].copy()
+
+    vae = build("mlp", seed=int(seed))
+    few, many = 64, int(num_images)
+    kind, run = {
+        "kl_per_axis": (codes, diagnostics.kl_per_axis),
+        "mutual_information": (codes, diagnostics.mutual_information),
+        "importance_sampled_nll": (
+            images,
+            lambda x, _: diagnostics.importance_sampled_nll(
+                vae.encoder, vae.decoder, x, num_samples=10
+            ),
+        ),
+        "off_manifold_distance": (
+            images,
+            lambda x, other: diagnostics.off_manifold_distance(x, other[:1000]),
+        ),
+    }[name]
+    arrays = kind(many)
+    run(*(array[: max(few, many // 100)] for array in arrays))
+    before, start = _peak_megabytes(), time.perf_counter()
+    run(*arrays)
+    seconds = time.perf_counter() - start
+    _answer(seconds=seconds, added_megabytes=_peak_megabytes() - before)
+
+
 def _answer(**numbers):
     print(json.dumps(numbers), flush=True)
 
@@ -395,4 +483,5 @@ def _peak_megabytes():
 
 
 if __name__ == "__main__":
-    {"train": train, "nll": nll}[sys.argv[1]](*sys.argv[2:])
+    verbs = {"train": train, "nll": nll, "jacobian": jacobian, "memory": memory}
+    verbs[sys.argv[1]](*sys.argv[2:])

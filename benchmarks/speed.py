@@ -3,8 +3,8 @@
     python benchmarks/speed.py             all tables; about half an hour on two cores
     python benchmarks/speed.py --quick     the same tables from tiny runs: does it work?
     python benchmarks/speed.py --gpu       on an accelerator, with full MNIST
-    python benchmarks/speed.py --only mlp  one table: conv, builder, mlp, batch, nll or
-                                           import, separated by commas
+    python benchmarks/speed.py --only mlp  one table: conv, builder, mlp, batch, nll,
+                                           jacobian, memory, import, separated by commas
 
 Each contestant lives in a process of its own, with its own backend. All processes stay
 alive and take turns (A B C A B C ...), so that a busy minute of the machine meets them
@@ -38,11 +38,23 @@ TITLES = {
 }
 # Passes over the images in one epoch, so that an epoch takes about a second.
 PASSES = {"conv": 1, "builder": 2, "mlp": 10}
-PARTS = (*TITLES, "batch", "nll", "import")
+PARTS = (*TITLES, "batch", "nll", "jacobian", "memory", "import")
 REFERENCE = "aecourse, JAX"
 SCALED = {
     "conv": ("aecourse, TensorFlow", "aecourse, JAX", "stock layer, JAX"),
     "mlp": ("aecourse, TensorFlow", "aecourse, JAX", "hand-written JAX"),
+}
+# Encoder, number of inputs, latent_dim: each of the two grows alone.
+JACOBIANS = (
+    *(("dense", num_inputs, 32) for num_inputs in (64, 256, 784)),
+    *(("dense", 784, latent_dim) for latent_dim in (8, 128)),
+    ("conv", 784, 32),
+)
+MEMORY = {
+    "kl_per_axis": (10_000, 100_000),
+    "mutual_information": (2_000, 8_000),
+    "importance_sampled_nll": (1_000, 4_000),
+    "off_manifold_distance": (1_000, 4_000),
 }
 # What `aecourse` is imported for in a notebook, on top of Keras with its backend.
 IMPORT = """
@@ -223,6 +235,50 @@ def nll_table(path, options):
     print_table(title, heading, rows)
 
 
+def jacobian_table(options):
+    """A step with the penalty as a multiple of a plain one, epochs in turn."""
+    rows = []
+    for backend in (b for b in ("jax", "tensorflow") if importlib.util.find_spec(b)):
+        environment = {**options.environment, "KERAS_BACKEND": backend}
+        for kind, num_inputs, latent_dim in JACOBIANS[: 1 if options.quick else None]:
+            size = [kind, num_inputs, latent_dim]
+            arguments = ["jacobian", *size, options.rounds, options.seed]
+            answer = run_once(arguments, environment)
+            plain = answer["seconds"].pop("plain")
+            step = spread([1e3 * s / answer["steps"] for s in plain], "{:.1f}")
+            ratios = {"exact": "not run"}
+            for method, seconds in answer["seconds"].items():
+                pairs = zip(seconds, plain, strict=True)
+                ratios[method] = spread([mine / p for mine, p in pairs], "{:.2f}")
+            row = [backend, *map(str, size), ratios["exact"], ratios["hutchinson"]]
+            rows.append([*row, step, answer["device"]])
+    heading = ["backend", "encoder", "inputs", "latent_dim", "exact", "Hutchinson"]
+    heading += ["plain step, ms", "device"]
+    title = "JacobianPenalty: a training step as a multiple of a plain one, batch 128"
+    print_table(title, heading, rows)
+
+
+def memory_table(options):
+    """Memory must not grow with the number of images."""
+    rows = []
+    for name, sizes in MEMORY.items():
+        for num_images in sizes[: 1 if options.quick else None]:
+            answers = [
+                run_once(
+                    ["memory", name, num_images, options.seed],
+                    {**options.environment, "KERAS_BACKEND": "jax"},
+                )
+                for _ in range(1 if options.quick else 3)
+            ]
+            numbers = [
+                spread([a[key] for a in answers], form)
+                for key, form in (("seconds", "{:.2f}"), ("added_megabytes", "{:,.0f}"))
+            ]
+            rows.append([f"`{name}`", f"{num_images:,}", *numbers])
+    heading = ["diagnostic", "images", "s", "peak memory added, MB"]
+    print_table("Diagnostics against the number of images, JAX", heading, rows)
+
+
 def run_once(arguments, environment):
     with tempfile.TemporaryFile("w+") as errors:
         process = start(arguments, environment, errors)
@@ -357,6 +413,10 @@ def main(arguments=None):
                 batch_table(path, options)
             elif part == "nll":
                 nll_table(path, options)
+            elif part == "jacobian":
+                jacobian_table(options)
+            elif part == "memory":
+                memory_table(options)
             else:
                 import_table(options)
 

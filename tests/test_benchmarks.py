@@ -82,9 +82,9 @@ def test_refuses_a_table_it_does_not_have(capsys):
 @pytest.mark.slow
 def test_the_quick_run_prints_its_tables():
     command = [sys.executable, str(BENCHMARKS / "speed.py"), "--quick"]
-    command += ["--only", "mlp,nll,import"]
+    command += ["--only", "mlp,nll,jacobian,memory,import"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    for start in ("MLP VAE", "Importance-sampled NLL", "Import on top"):
+    for start in ("MLP VAE", "Importance-sampled NLL", "JacobianPenalty", "Import"):
         assert f"### {start}" in done.stdout
     assert "| aecourse, JAX |" in done.stdout

@@ -52,6 +52,9 @@ EXAMPLES = {
     "manifold_grid": lambda **k: plots.manifold_grid(GREY, [0, 1, 2], [0, 1], **k),
     "spectrum": lambda **k: plots.spectrum([3.0, 2.0, 1.0], "variance (units)", **k),
     "learning_curves": lambda **k: plots.learning_curves({"AE": [2, 1]}, "nats", **k),
+    "elbow_curves": lambda **k: plots.elbow_curves(
+        [2, 4, 8], {"AE": [3.0, 1.0, 0.9]}, "nats", elbows={"AE": 4}, **k
+    ),
     "vector_field": lambda **k: plots.vector_field(np.eye(2), -np.eye(2), **k),
 }
 LONG_TITLE = "A finding that takes a whole sentence to say, with its number: 3.14 " * 2
@@ -402,6 +405,34 @@ def test_names_a_narrow_logarithmic_scale_by_plain_numbers():
 def test_learning_curves_refuses(curves, arguments, message):
     with pytest.raises(ValueError, match=message):
         plots.learning_curves(curves, "loss (nats)", **arguments)
+
+
+# elbow_curves
+
+
+def test_gives_every_size_a_tick_and_rings_the_elbow():
+    curves = {"PCA": [9.0, 4.0, 3.0], "AE": [7.0, 2.0, 1.9]}
+    ax = plots.elbow_curves([2, 16, 64], curves, "error", elbows={"AE": 16})
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["2", "16", "64"]
+    pca, ae, ring = ax.lines
+    np.testing.assert_array_equal(ae.get_data(), ([2, 16, 64], curves["AE"]))
+    np.testing.assert_array_equal(np.ravel(ring.get_data()), [16, 2.0])
+    assert ring.get_color() == plots.COLORS["ae"] != pca.get_color()
+
+
+@pytest.mark.parametrize(
+    "sizes, curves, elbows, message",
+    [
+        ([2, 8, 4], {"AE": [3, 2, 1]}, None, "`sizes`.*increasing"),
+        ([0, 2, 4], {"AE": [3, 2, 1]}, None, "`sizes`"),
+        ([2, 4, 8], {"AE": [3, 2]}, None, r"curves\['AE'\]"),
+        ([2, 4, 8], {"AE": [3, 2, 1]}, {"PCA": 4}, "`elbows`"),
+        ([2, 4, 8], {"AE": [3, 2, 1]}, {"AE": 5}, "`elbows`"),
+    ],
+)
+def test_elbow_curves_refuses(sizes, curves, elbows, message):
+    with pytest.raises(ValueError, match=message):
+        plots.elbow_curves(sizes, curves, "error", elbows=elbows)
 
 
 # vector_field
