@@ -4,4 +4,4 @@ Nothing is imported here, so `import aecourse` is quick and chooses no backend. 
 the part you need: `from aecourse import objectives`.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

@@ -41,6 +41,40 @@ class BernoulliNLL(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable(package="aecourse")
+class ContinuousBernoulliNLL(keras.losses.Loss):
+    """Negative log-density of intensities in [0, 1], from logits.
+
+    The likelihood that grey pixels under a binary cross-entropy lack. The images of
+    such a model are `objectives.continuous_bernoulli_mean` of its logits, not their
+    sigmoid.
+
+    Call arguments:
+        y_true: Intensities in [0, 1], shape `(batch, ...)`.
+        y_pred: Logits, same shape.
+
+    Returns:
+        Scalar: mean over the batch, in nats/example (a density: may be negative).
+
+    Example:
+
+    >>> print(f"{float(ContinuousBernoulliNLL()([[1.0]], [[2.0]])):.4f}")
+    -0.8386
+
+    Derived in: notebook 11.
+
+    Reference:
+        Loaiza-Ganem & Cunningham, "The continuous Bernoulli: fixing a pervasive error
+        in variational autoencoders" (2019).
+    """
+
+    def __init__(self, name="continuous_bernoulli_nll", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true, y_pred):
+        return objectives.continuous_bernoulli_nll(y_true, y_pred)
+
+
+@keras.saving.register_keras_serializable(package="aecourse")
 class GaussianNLL(keras.losses.Loss):
     """Gaussian negative log-likelihood, with a fixed or a predicted variance.
 

@@ -25,7 +25,7 @@ RULES = {
         {"keras", "numpy", "scipy", "sklearn", "skimage"},
     ),
     "datasets": ({"runtime"}, {"keras", "numpy", "scipy", "sklearn", "mlxtend"}),
-    "linear": (set(), {"numpy", "scipy", "sklearn"}),
+    "linear": ({"linear"}, {"numpy", "scipy", "sklearn"}),
     "plots": (set(), {"numpy", "scipy", "matplotlib"}),
     "claims": (set(), set()),
     # Inside functions only: the oracle of the likelihood notebook and the tests.

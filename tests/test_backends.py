@@ -18,17 +18,23 @@ WRITER = """
 import sys
 import keras
 import numpy as np
-from aecourse import losses, models
+from aecourse import layers, losses, models
 
 assert keras.config.backend() == sys.argv[1]
 folder, shape = sys.argv[2], (10, 9, 2)
 x = np.random.default_rng(0).integers(0, 2, (24, *shape)).astype("float32")
 warm_up = keras.optimizers.schedules.PolynomialDecay(0.0, 10, 1.0)
-for kind in ("dense", "conv"):
-    encoder = getattr(models, f"{kind}_encoder")(shape, 3, variational=True)
-    decoder = getattr(models, f"{kind}_decoder")(shape, 3, layer_norm=True)
+for kind in ("dense", "conv", "gaussian"):
+    builder, loss = kind, losses.BernoulliNLL()
+    if kind == "gaussian":
+        builder, loss = "dense", losses.GaussianNLL(variance=None)
+    encoder = getattr(models, f"{builder}_encoder")(shape, 3, variational=True)
+    decoder = getattr(models, f"{builder}_decoder")(shape, 3, layer_norm=True)
+    if kind == "gaussian":
+        noisy = layers.LearnedVariance(per_pixel=True)(decoder.output)
+        decoder = keras.Model(decoder.input, noisy, name="decoder")
     vae = models.variational_autoencoder(encoder, decoder, beta=warm_up, seed=5)
-    vae.compile(keras.optimizers.Adam(1e-3), losses.BernoulliNLL())
+    vae.compile(keras.optimizers.Adam(1e-3), loss)
     vae.fit(x, batch_size=8, epochs=2, verbose=0)
     vae.save(f"{folder}/{kind}.keras")
     z_mean, z_log_var = vae.encode(x)
@@ -56,7 +62,7 @@ def written(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("kind", ["dense", "conv"])
+@pytest.mark.parametrize("kind", ["dense", "conv", "gaussian"])
 def test_reads_what_the_other_backend_wrote(written, kind):
     vae = keras.saving.load_model(written / f"{kind}.keras")
     there = np.load(written / f"{kind}.npz", allow_pickle=False)
@@ -72,7 +78,7 @@ def test_reads_what_the_other_backend_wrote(written, kind):
     assert int(vae.kl_regularization.step) == there["step"] == 6
 
 
-@pytest.mark.parametrize("kind", ["dense", "conv"])
+@pytest.mark.parametrize("kind", ["dense", "conv", "gaussian"])
 def test_trains_on_what_the_other_backend_wrote(written, kind):
     vae = keras.saving.load_model(written / f"{kind}.keras")
     x = np.load(written / f"{kind}.npz", allow_pickle=False)["x"]

@@ -7,9 +7,12 @@ import nbformat
 import numpy as np
 import pytest
 import test_layers
+import test_learned_variance
 import test_losses
+import test_masked_convolution
 import test_models
 import test_objectives
+import test_schedules
 from keras import ops
 
 from aecourse import layers, losses, objectives
@@ -61,6 +64,26 @@ BREAKS = {
     "a KL weight that stands still": (
         (layers.KLRegularization, "current_beta", frozen_beta),
         test_layers.test_a_scheduled_kl_weight_moves_inside_the_compiled_step,
+    ),
+    "a cyclical KL weight that stands still": (
+        (layers.KLRegularization, "current_beta", frozen_beta),
+        test_schedules.test_acts_inside_the_compiled_step,
+    ),
+    "a masked convolution that sees its own pixel": (
+        (layers.MaskedConv2D, "mask", layers.MaskedConv2D(1, 5, "B").mask),
+        test_masked_convolution.test_the_jacobian_is_strictly_lower_triangular,
+    ),
+    "a continuous Bernoulli without its normalizer": (
+        (objectives, "continuous_bernoulli_nll", objectives.bernoulli_nll),
+        lambda: test_objectives.test_continuous_bernoulli_equals_the_oracle(rng()),
+    ),
+    "a decoder whose variance stands still": (
+        (
+            layers.LearnedVariance,
+            "log_variance",
+            lambda self: ops.stop_gradient(ops.convert_to_tensor(self.log_excess)),
+        ),
+        test_learned_variance.test_global_variance_becomes_the_mean_squared_error,
     ),
     "a VAE whose KL weight stands still": (
         (layers.KLRegularization, "current_beta", frozen_beta),

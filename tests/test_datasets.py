@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 from keras import ops
 from sklearn.datasets import load_digits
 
@@ -480,6 +481,74 @@ def test_accepts_images_that_are_binary_already():
         assert np.array_equal(datasets.binarize(images, seed=0), np.eye(4))
 
 
+# Facts: dequantization
+
+
+@pytest.fixture
+def levels():
+    return np.random.default_rng(1).integers(0, 256, (300, 4, 4, 1))
+
+
+def test_dequantizes_into_the_unit_interval_of_the_same_shape(levels):
+    x = datasets.dequantize((levels / 255).astype("float32"), seed=0)
+    assert x.shape == levels.shape and x.dtype == np.float32
+    assert x.min() >= 0 and x.max() <= 1
+
+
+@pytest.mark.parametrize("num_levels", [2, 17, 256, 65536])
+def test_dequantizes_every_level_into_a_cell_of_its_own(num_levels):
+    level = np.arange(num_levels)
+    x = (level / (num_levels - 1)).astype("float32")
+    cells = datasets.dequantize(x, seed=0, num_levels=num_levels) * num_levels
+    # Float32 may round the upper end of a cell up to the next.
+    excess = cells.astype("float64") - level
+    assert excess.min() >= 0 and excess.max() <= 1
+
+
+def test_dequantizes_with_noise_that_is_uniform_within_a_level():
+    x = datasets.dequantize(np.full((10_000, 3), 2 / 15), seed=0, num_levels=16)
+    noise = 16 * x.astype("float64") - 2
+    for column in noise.T:  # the same law in every column, and none follows another
+        assert scipy.stats.kstest(column, "uniform").pvalue > 1e-3
+    assert np.abs(np.corrcoef(noise.T) - np.eye(3)).max() < 5 / np.sqrt(10_000)
+
+
+def test_dequantization_bounds_the_probability_of_the_levels():
+    # A density on [0, 1], cos^2-shaped, integrated exactly over the 8 cells; the mean
+    # of its log over the noise is below the log of its mean (Jensen).
+    edges = np.arange(9) / 8
+    integral = edges + np.sin(2 * np.pi * edges) / (4 * np.pi)
+    probability = np.diff(integral) * 2 / (2 * integral[-1])
+    levels = np.arange(8)
+    x = datasets.dequantize(np.tile(levels / 7, (20_000, 1)), seed=0, num_levels=8)
+    density = (1 + 0.5 * np.cos(2 * np.pi * x.astype("float64"))) / 1.0
+    bound = -np.log(density).mean(axis=0) + np.log(8)
+    assert np.all(bound > -np.log(probability) - 1e-3)
+    assert np.max(bound + np.log(probability)) < 0.1
+
+
+def test_dequantizes_alike_with_one_seed_only(levels):
+    x = levels / 255
+    first = datasets.dequantize(x, seed=4)
+    assert np.array_equal(first, datasets.dequantize(x, seed=4))
+    assert not np.array_equal(first, datasets.dequantize(x, seed=5))
+
+
+def test_dequantize_refuses_intensities_between_the_levels(gray, levels):
+    x = datasets.dequantize(levels / 255, seed=0)
+    for wrong in (gray, x, levels / 256):
+        with pytest.raises(ValueError, match="`x` must lie on the levels k / 255"):
+            datasets.dequantize(wrong, seed=0)
+    with pytest.raises(ValueError, match="`x` must lie on the levels k / 15"):
+        datasets.dequantize(levels / 255, seed=0, num_levels=16)
+
+
+@pytest.mark.parametrize("num_levels", [1, 2.0, None])
+def test_dequantize_refuses_fewer_than_two_levels(num_levels):
+    with pytest.raises(ValueError, match="`num_levels`.*Received: num_levels="):
+        datasets.dequantize(np.eye(3), 0, num_levels)
+
+
 def epoch_of(batches):
     return np.concatenate([batches[i][0] for i in range(len(batches))])
 
@@ -792,8 +861,12 @@ def test_refuses_other_digits_inside_scikit_learn(monkeypatch):
 
 both_binarizations = pytest.mark.parametrize(
     "use",
-    [lambda x: datasets.binarize(x, seed=0), datasets.DynamicBinarization],
-    ids=["binarize", "DynamicBinarization"],
+    [
+        lambda x: datasets.binarize(x, seed=0),
+        datasets.DynamicBinarization,
+        lambda x: datasets.dequantize(x, seed=0),
+    ],
+    ids=["binarize", "DynamicBinarization", "dequantize"],
 )
 
 
@@ -835,6 +908,8 @@ def test_refuses_a_seed_that_is_no_count(gray, seed):
         datasets.binarize(gray, seed)
     with pytest.raises(ValueError, match=f"`seed`.*Received: seed={seed}"):
         datasets.DynamicBinarization(gray, seed=seed)
+    with pytest.raises(ValueError, match=f"`seed`.*Received: seed={seed}"):
+        datasets.dequantize(np.round(gray), seed)
 
 
 @pytest.mark.parametrize("batch_size", [0, -128, 12.5, None])

@@ -481,6 +481,39 @@ def test_interpolate_refuses(z_start, z_end, num_steps, spherical, message):
         diagnostics.interpolate(z_start, z_end, num_steps, spherical)
 
 
+# elbow
+
+
+def test_the_elbow_of_a_kink_is_the_kink_whatever_the_frame():
+    sizes = np.arange(1, 30)
+    errors = np.where(sizes < 7, 77.0 - 10 * sizes, 7.7 - 0.1 * sizes)
+    assert diagnostics.elbow(sizes, errors) == 7
+    assert diagnostics.elbow(sizes[:15], errors[:15]) == 7
+    assert diagnostics.elbow(sizes, 3 * errors + 5) == 7
+
+
+def test_the_elbow_of_a_power_law_moves_with_the_range():
+    # Below the chord by most where the slope is the chord's: at sqrt(last) for 1/size.
+    for last in (16, 64, 256):
+        sizes = np.arange(1, last + 1)
+        assert diagnostics.elbow(sizes, 1 / sizes) == np.sqrt(last)
+
+
+@pytest.mark.parametrize(
+    "sizes, errors, message",
+    [
+        ([1, 2], [2, 1], "`sizes`"),
+        ([1, 3, 2], [3, 2, 1], "`sizes`"),
+        ([1, 2, 3], [1, 2, 3], "`errors`"),
+        ([1, 2, 3], [3, 2], "`errors`"),
+        ([1, 2, 3], [3, np.nan, 1], "`errors`"),
+    ],
+)
+def test_elbow_refuses(sizes, errors, message):
+    with pytest.raises(ValueError, match=message):
+        diagnostics.elbow(sizes, errors)
+
+
 # downstream_accuracy
 
 

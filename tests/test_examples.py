@@ -20,7 +20,7 @@ MODULES = ["aecourse"] + [
 # Built by `variational_autoencoder`, whose example shows it.
 SHOWN_ELSEWHERE = {"aecourse.models.VariationalAutoencoder"}
 # Modules whose every public function and class shows how it is used.
-SHOWN = ("objectives", "losses", "models", "linear", "claims", "runtime")
+SHOWN = "objectives losses models linear schedules claims runtime".split()
 
 
 def examples():

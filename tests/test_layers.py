@@ -67,6 +67,21 @@ CONTRACTS = {
         1,
         1,
     ),
+    "variance": (lambda: layers.LearnedVariance(), normal(6, 4), (6, 8), 0, 0),
+    "variances": (
+        lambda: layers.LearnedVariance(True, 0.5, min_variance=0.0),
+        normal(6, 4, 5, 2),
+        (6, 4, 5, 4),
+        0,
+        0,
+    ),
+    "masked convolution": (
+        lambda: layers.MaskedConv2D(3, (3, 5), "A", activation="relu"),
+        normal(6, 4, 5, 2),
+        (6, 4, 5, 3),
+        0,
+        0,
+    ),
     "transposed": (
         lambda: layers.Conv2DTranspose(3, 3, strides=2, padding="same"),
         normal(6, 4, 5, 2),

@@ -25,6 +25,7 @@ def example(loss):
 
 ALL = [
     losses.BernoulliNLL(),
+    losses.ContinuousBernoulliNLL(),
     losses.GaussianNLL(),
     losses.GaussianNLL(variance=0.1),
     losses.GaussianNLL(variance=None),

@@ -29,6 +29,7 @@ def test_gives_one_number_an_example_summed_over_all_features(rng):
     logits = rng.normal(size=(4, 5, 6, 3)).astype("float32")
     for nll in (
         objectives.bernoulli_nll(x, x),
+        objectives.continuous_bernoulli_nll(x, x),
         objectives.gaussian_nll(x, x),
         objectives.discretized_logistic_nll(np.round(x * 255) / 255, x, 0.0),
         objectives.poisson_nll(np.floor(3 * x), x),
@@ -110,6 +111,70 @@ def test_bernoulli_is_finite_at_extreme_logits():
     assert float(nll[0]) == pytest.approx(2e4)
 
 
+# Both branches, their seam at 1/2, and 0 itself.
+LOGITS = np.array([0.0, 1e-4, 0.1, 0.499, 0.501, 1.0, 3.0, 20.0, 80.0])
+LOGITS = np.concatenate([-LOGITS[:0:-1], LOGITS])
+
+
+def test_continuous_bernoulli_equals_the_oracle(rng):
+    x = rng.random((20, 300)).astype("float32")
+    logits = (4 * rng.normal(size=x.shape)).astype("float32")
+    oracle = tfd.ContinuousBernoulli(logits.astype("float64"), dtype="float64")
+    oracle = -oracle.log_prob(x.astype("float64")).sum(1)
+    nll = objectives.continuous_bernoulli_nll(x, logits)
+    np.testing.assert_allclose(as_float64(nll), oracle, **FLOAT32)
+
+
+@pytest.mark.parametrize("logit", LOGITS)
+def test_continuous_bernoulli_integrates_to_one_with_its_mean(logit):
+    x, weights = np.polynomial.legendre.leggauss(60)
+    x, weights = (x[:, None] + 1) / 2, weights / 2
+    nll = objectives.continuous_bernoulli_nll(x, np.full_like(x, logit))
+    density = np.exp(-as_float64(nll))
+    mean = float(objectives.continuous_bernoulli_mean(logit))
+    # Float32 rounds x * logit to 80 * 6e-8.
+    assert weights @ density == pytest.approx(1, abs=1e-5)
+    assert weights @ (density * x[:, 0]) == pytest.approx(mean, abs=1e-5)
+
+
+def test_continuous_bernoulli_has_the_slope_mean_minus_x():
+    # By forward differentiation, on both sides of the seam and at zero.
+    logits = ops.convert_to_tensor(LOGITS[:, None], "float32")
+    x = ops.full_like(logits, 0.3)
+    slope = ops.jvp(
+        lambda a: objectives.continuous_bernoulli_nll(x, a),
+        (logits,),
+        (ops.ones_like(logits),),
+    )[1]
+    mean = as_float64(objectives.continuous_bernoulli_mean(logits))[:, 0]
+    np.testing.assert_allclose(as_float64(slope), mean - 0.3, atol=1e-6)
+
+
+def test_continuous_bernoulli_keeps_its_digits_near_zero():
+    # The mean is 1/2 + a / 12 to leading order; 1 / (1 - exp(-a)) - 1 / a alone would
+    # be a difference of numbers near 1e4 with errors near 1e-3.
+    assert float(objectives.continuous_bernoulli_mean(1e-4)) - 0.5 == pytest.approx(
+        1e-4 / 12, abs=6e-8
+    )
+    half = objectives.continuous_bernoulli_nll([[0.5]], [[0.1]])
+    assert float(half[0]) == pytest.approx(0.01 / 24 - 1e-4 / 2880, rel=1e-5)
+
+
+def test_continuous_bernoulli_is_finite_at_extreme_logits():
+    nll = objectives.continuous_bernoulli_nll([[1.0, 0.0]], [[-1e4, 1e4]])
+    assert float(nll[0]) == pytest.approx(2e4 - 2 * math.log(1e4), rel=1e-6)
+
+
+def test_continuous_bernoulli_differs_from_bernoulli_by_more_than_a_constant(rng):
+    # log C: log 2 at logit 0, and it grows with the size of the logit.
+    x, logits = rng.random((9, 1)), np.linspace(0, 8, 9)[:, None]
+    log_c = objectives.bernoulli_nll(x, logits) - objectives.continuous_bernoulli_nll(
+        x, logits
+    )
+    assert as_float64(log_c)[0] == pytest.approx(math.log(2), rel=1e-6)
+    assert np.all(np.diff(as_float64(log_c)) > 0)
+
+
 @pytest.mark.parametrize("log_var", [0.0, -1.3, "given"])
 def test_gaussian_equals_the_oracle(rng, log_var):
     x, x_mean, given = rng.normal(size=(3, 20, 300)).astype("float32")
@@ -170,6 +235,7 @@ def test_categorical_equals_the_oracle(rng):
     "call",
     [
         lambda: objectives.bernoulli_nll(np.ones((2, 3)), np.ones((2, 4))),
+        lambda: objectives.continuous_bernoulli_nll(np.ones((2, 3)), np.ones((2, 1))),
         lambda: objectives.gaussian_nll(np.ones((2, 3)), np.ones((3,))),
         lambda: objectives.poisson_nll(np.ones((2, 3)), np.ones((1, 3))),
         lambda: objectives.discretized_logistic_nll(np.ones((2, 3)), np.ones(2), 0.0),

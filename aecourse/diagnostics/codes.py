@@ -217,6 +217,46 @@ def downstream_accuracy(z_train, y_train, z_test, y_test, classifier="1nn"):
     return num_right / len(answers), float(interval.low), float(interval.high)
 
 
+def elbow(sizes, errors):
+    """The size of a code at which a curve of errors bends most: its elbow.
+
+    The rule is that of the chord: the point that lies farthest below the straight line
+    between both ends of the curve. It is a way to say where the eye sees the bend, no
+    more: another range of sizes, or logarithms in place of `sizes` or `errors`, moves
+    it unless the errors themselves have a kink (notebooks 02 and 08).
+
+    Args:
+        sizes: Sizes tried, increasing, shape `(num_sizes,)`, at least three.
+        errors: The error at each, shape `(num_sizes,)`; the last below the first.
+
+    Returns:
+        The element of `sizes` at the elbow, a float.
+
+    Raises:
+        ValueError: if the arrays are not finite vectors of one length of at least 3,
+            `sizes` does not increase, or the errors do not fall from first to last.
+
+    Example:
+
+    >>> print(elbow([1, 2, 3, 4, 5], [9.0, 5.0, 1.0, 0.5, 0.0]))
+    3.0
+
+    Derived in: notebook 02.
+
+    Reference:
+        Satopaa et al., "Finding a 'Kneedle' in a Haystack" (2011), for the rule.
+    """
+    sizes, errors = finite_array("sizes", sizes), finite_array("errors", errors)
+    check_same_shape("errors", errors.shape, "sizes", sizes.shape)
+    if sizes.ndim != 1 or len(sizes) < 3 or np.any(np.diff(sizes) <= 0):
+        refuse("sizes", "an increasing vector of at least 3 sizes", sizes)
+    if errors[-1] >= errors[0]:
+        refuse("errors", "lower at the last size than at the first", errors)
+    along = (sizes - sizes[0]) / (sizes[-1] - sizes[0])
+    height = (errors - errors[-1]) / (errors[0] - errors[-1])
+    return float(sizes[np.argmin(height + along)])
+
+
 def _rows(name, value):
     """A finite float64 array of examples, of any shape an example."""
     value = finite_array(name, value)

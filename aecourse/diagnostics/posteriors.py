@@ -1,12 +1,11 @@
-"""The posteriors of a trained model and its likelihood, in nats.
+"""The posteriors of a trained model: what they cost and what they carry, in nats.
 
-Derived in: notebooks 10 (the ELBO), 12 (the importance-weighted bound) and 13
-(posterior collapse).
+Derived in: notebooks 10 (the ELBO), 12 (evaluation) and 13 (posterior collapse).
 """
 
+import dataclasses
 import math
 
-import keras
 import numpy as np
 from keras import ops
 from scipy.special import logsumexp
@@ -19,6 +18,9 @@ from aecourse.checks import (
     finite_array,
     refuse,
 )
+
+# Numbers in one block of the N x N table of log-densities: 8 MiB.
+_MAX_NUMBERS = 2**20
 
 
 def kl_per_axis(z_mean, z_log_var):
@@ -90,181 +92,108 @@ def active_units(z_mean, threshold=0.01):
     return int(np.count_nonzero(np.var(z_mean, axis=0) > threshold))
 
 
-def importance_sampled_nll(
-    encoder,
-    decoder,
-    x,
-    num_samples=100,
-    batch_size=2000,
-    seed=0,
-    nll=objectives.bernoulli_nll,
-    progress=False,
-):
-    """Estimate -log p(x) of each example by importance sampling from the encoder.
+@dataclasses.dataclass(frozen=True)
+class MutualInformation:
+    """What the codes say about the examples, and what the KL spends besides; nats.
 
-    The prior is N(0, I) and the K samples of an example come from its posterior:
+    Attributes:
+        mutual_information: I_q(x; z), float: how much a code tells which of the
+            examples it came from. Never above `ceiling`.
+        marginal_kl: KL(q(z), p(z)), float: how far the codes of all examples together
+            are from the prior.
+        kl: The KL term of the ELBO, mean over the examples, float: the sum of the two.
+        ceiling: ln N, float, for N examples. An estimate close to it says that the
+            codes tell N examples apart, not how many more they could.
 
-        -log (1/K) sum_k p(x given z_k) p(z_k) / q(z_k given x)
+    Example:
 
-    Its expectation is an upper bound on -log p(x) that falls with K: K = 1 is the
-    negative ELBO, and K without end is -log p(x) itself. Always state K beside it.
+    >>> split = MutualInformation(0.6, 0.2, kl=0.8, ceiling=0.69)
+    >>> print(f"{split.mutual_information + split.marginal_kl:.1f} = {split.kl}")
+    0.8 = 0.8
+    """
 
-    The draws come from one NumPy generator an example. So the estimate is the same on
-    every backend and for any `batch_size`, and the samples of a small K are the first
-    of those of a larger one.
+    mutual_information: float
+    marginal_kl: float
+    kl: float
+    ceiling: float
+
+
+def mutual_information(z_mean, z_log_var, num_samples=10, seed=0):
+    """Split the KL of the ELBO into what the code carries and what the prior misses.
+
+    With the aggregated posterior q(z) = (1/N) sum_n q(z given x_n) of the N examples,
+
+        mean_n KL(q(z given x_n), p(z)) = I_q(x; z) + KL(q(z), p(z))
+
+    for any prior; here N(0, I). A collapsed encoder has 0 = 0 + 0. The left side has
+    a closed form; I_q is the mean of log q(z given x_n) - log q(z) over draws z from
+    each posterior, without bias; the last term is the difference, and may come out a
+    little below zero.
+
+    The time grows as N^2; the memory does not. A few thousand examples do.
 
     Args:
-        encoder: Keras model, or a function in `keras.ops`: `x` -> `[z_mean,
-            z_log_var]`, both `(batch, latent_dim)`.
-        decoder: Keras model, or a function in `keras.ops`: `z` of shape
-            `(batch, latent_dim)` -> parameters of the likelihood, `x_logits` say.
-        x: Examples, shape `(num_examples, ...)`; binary for a Bernoulli likelihood,
-            where grey intensities give a cross-entropy and not a probability.
-        num_samples: K, the number of samples an example.
-        batch_size: Number of codes decoded at once, which bounds the memory.
+        z_mean: Posterior means, shape `(num_examples, latent_dim)`.
+        z_log_var: Posterior log-variances, same shape.
+        num_samples: Number of draws from each posterior.
         seed: Integer of at least 0; the same seed gives the same draws.
-        nll: Function in `keras.ops`: `(x, decoder output)` -> nats per example,
-            shape `(batch,)`, as in `aecourse.objectives`.
-        progress: Whether to show a progress bar.
 
     Returns:
-        Array of shape `(num_examples,)`, in nats.
+        `MutualInformation`, in nats.
 
     Raises:
-        ValueError: if `x` is empty, has NaN, or has values outside [0, 1] under a
-            Bernoulli or discretized likelihood; if a count is below 1; if the encoder
-            does not return a pair of one shape; or if the decoder refuses the codes.
+        ValueError: if an array is not a finite matrix, the two shapes differ, or a
+            count is too small.
 
     Example:
 
     >>> import numpy as np
-    >>> from keras import ops
-    >>> def encoder(x):
-    ...     return [ops.zeros_like(x[:, :1]), ops.zeros_like(x[:, :1])]
-    >>> def decoder(z):
-    ...     return 0.0 * z
-    >>> nll = importance_sampled_nll(encoder, decoder, np.ones((3, 1)), num_samples=5)
-    >>> print(f"{nll[0]:.4f}", nll.shape)
-    0.6931 (3,)
+    >>> z_mean = np.array([[-5.0], [5.0]])
+    >>> split = mutual_information(z_mean, np.zeros((2, 1)))
+    >>> print(f"{split.mutual_information:.3f} of {split.ceiling:.3f}")
+    0.693 of 0.693
+    >>> print(f"{split.kl:.1f} = 0.693 + {split.marginal_kl:.3f}")
+    12.5 = 0.693 + 11.807
+
+    Derived in: notebook 12.
 
     Reference:
-        Burda et al., "Importance Weighted Autoencoders" (2016), equation 8.
+        Hoffman & Johnson, "ELBO Surgery: Yet Another Way to Carve up the Variational
+        Evidence Lower Bound" (2016).
     """
     check_count("num_samples", num_samples)
-    check_count("batch_size", batch_size)
     check_count("seed", seed, minimum=0)
-    x = _examples(x, nll)
-    z_mean, z_log_var = _encode(encoder, x, batch_size)
-    num_examples, latent_dim = z_mean.shape
-    z_scale = np.exp(0.5 * z_log_var)
-
-    # Every call decodes `rows` examples times `columns` samples: one shape, compiled
-    # once. What the last call has too much is computed and dropped.
-    num_calls = math.ceil(num_samples / batch_size)
-    columns = math.ceil(num_samples / num_calls)
-    rows = min(num_examples, max(1, batch_size // columns))
-    score = _scorer(decoder, nll, x, columns, latent_dim)
-    bar = keras.utils.Progbar(num_examples, verbose=int(progress))
-
-    result = np.empty(num_examples)
-    for start in range(0, num_examples, rows):
-        chosen = np.minimum(np.arange(start, start + rows), num_examples - 1)
-        generators = [np.random.default_rng([seed, index]) for index in chosen]
-        log_weights = []
-        for _ in range(num_calls):
-            noise = np.stack(
-                [one.standard_normal((columns, latent_dim)) for one in generators]
-            )
-            z = z_mean[chosen, None] + z_scale[chosen, None] * noise
-            log_likelihood = -score.predict_on_batch([x[chosen], z.astype("float32")])
-            # log p(z) - log q(z given x): the constants cancel.
-            log_ratio = noise**2 + z_log_var[chosen, None] - z**2
-            log_weights.append(log_likelihood + 0.5 * np.sum(log_ratio, axis=-1))
-        log_weights = np.concatenate(log_weights, axis=1)[:, :num_samples]
-        log_mean = logsumexp(log_weights, axis=1) - math.log(num_samples)
-        stop = min(start + rows, num_examples)
-        result[start:stop] = -log_mean[: stop - start]
-        bar.update(stop)
-    return result
-
-
-def bits_per_dim(nll, num_dims):
-    """Negative log-likelihood in bits per dimension: the unit of a compression rate.
-
-    Comparable between models of the same data only, and only for probabilities of
-    discrete pixels: a density has no bits.
-
-    Args:
-        nll: Negative log-likelihood in nats per example: a number or an array.
-        num_dims: Number of dimensions (pixels times channels) of an example.
-
-    Returns:
-        `nll / (num_dims * ln 2)`, a float or an array of the shape of `nll`.
-
-    Raises:
-        ValueError: if `nll` is not finite or `num_dims` is not a count.
-
-    Example:
-
-    >>> import math
-    >>> print(f"{bits_per_dim(784 * math.log(2), 784):.2f}")
-    1.00
-
-    Reference:
-        Theis et al., "A note on the evaluation of generative models" (2016).
-    """
-    check_count("num_dims", num_dims)
-    bits = finite_array("nll", nll) / (num_dims * math.log(2))
-    return bits if bits.ndim else float(bits)
-
-
-def _encode(encoder, x, batch_size):
-    """Posterior means and log-variances of all of `x`, float64."""
-    x_input = keras.Input(x.shape[1:])
-    output = encoder(x_input)
-    if not isinstance(output, list | tuple) or len(output) != 2:
-        raise ValueError(
-            "Argument `encoder` must return the pair [z_mean, z_log_var]. "
-            f"Received: encoder(x)={output}"
-        )
-    model = keras.Model(x_input, list(output))
-    z_mean, z_log_var = model.predict(x, batch_size=batch_size, verbose=0)
+    kl = float(np.sum(kl_per_axis(z_mean, z_log_var)))
     z_mean, z_log_var = _codes("z_mean", z_mean), _codes("z_log_var", z_log_var)
-    check_same_shape("z_log_var", z_log_var.shape, "z_mean", z_mean.shape)
-    return z_mean, z_log_var
+    z_mean = z_mean - z_mean.mean(axis=0)
+    num_examples, latent_dim = z_mean.shape
+    # Codes that were themselves drawn by `default_rng(seed)` must not meet their own
+    # draws again as the noise: so a stream that no plain seed has.
+    rng = np.random.default_rng([seed, num_examples, latent_dim])
 
-
-def _scorer(decoder, nll, x, num_samples, latent_dim):
-    """Model from `x` and `(batch, num_samples, latent_dim)` codes to nats a code.
-
-    Decoder and likelihood in one model, so that one compiled call does both and only
-    one number a code comes back.
-    """
-    x_input = keras.Input(x.shape[1:])
-    z_input = keras.Input((num_samples, latent_dim))
-    output = decoder(ops.reshape(z_input, (-1, latent_dim)))
-    nats = nll(ops.repeat(x_input, num_samples, axis=0), output)
-    return keras.Model([x_input, z_input], ops.reshape(nats, (-1, num_samples)))
-
-
-def _examples(x, nll):
-    """Finite float32 examples in the range of the likelihood."""
-    x = finite_array("x", x).astype("float32")
-    if x.ndim < 2 or x.size == 0:
-        raise ValueError(
-            "Argument `x` must have the shape `(num_examples, ...)`, with at least one "
-            f"example. Received: x.shape={x.shape}"
-        )
-    unit_range = (objectives.bernoulli_nll, objectives.discretized_logistic_nll)
-    if nll in unit_range and (x.min() < 0 or x.max() > 1):
-        raise ValueError(
-            f"Argument `x` must lie in [0, 1] for `{nll.__name__}` (intensities 0..255 "
-            f"are divided by 255). Received: x.min()={x.min()}, x.max()={x.max()}"
-        )
-    return x
+    # log q(z given x_j), all j at once: the square multiplied out, two products.
+    precision = np.exp(-z_log_var)
+    pull = z_mean * precision
+    constant = -0.5 * np.sum(z_mean**2 * precision + z_log_var, axis=1)
+    num_rows = max(1, _MAX_NUMBERS // num_examples)
+    total = 0.0
+    for _ in range(num_samples):
+        for start in range(0, num_examples, num_rows):
+            rows = np.arange(start, min(start + num_rows, num_examples))
+            noise = rng.standard_normal((len(rows), latent_dim))
+            z = z_mean[rows] + np.exp(0.5 * z_log_var[rows]) * noise
+            log_q = z @ pull.T - 0.5 * (z**2 @ precision.T) + constant
+            own = -0.5 * np.sum(noise**2 + z_log_var[rows], axis=1)
+            # Without the rounding of the products: so the ceiling holds exactly.
+            log_q[np.arange(len(rows)), rows] = own
+            total += np.sum(own - logsumexp(log_q, axis=1))
+    ceiling = math.log(num_examples)
+    information = ceiling + float(total) / (num_samples * num_examples)
+    return MutualInformation(information, kl - information, kl, ceiling)
 
 
 def _codes(name, value):
+    """`value` as a finite float64 matrix, or a refusal."""
     value = finite_array(name, value)
     if value.ndim != 2 or value.size == 0:
         raise ValueError(

@@ -2,6 +2,8 @@
 
 from aecourse.layers.jacobian import JacobianPenalty
 from aecourse.layers.kl_regularization import KLRegularization
+from aecourse.layers.learned_variance import LearnedVariance
+from aecourse.layers.masked_convolution import MaskedConv2D
 from aecourse.layers.noise import MaskingNoise, SaltAndPepperNoise
 from aecourse.layers.sampling import Sampling
 from aecourse.layers.sparsity import KLSparsity, TopK
@@ -17,6 +19,8 @@ __all__ = [
     "JacobianPenalty",
     "KLRegularization",
     "KLSparsity",
+    "MaskedConv2D",
+    "LearnedVariance",
     "MaskingNoise",
     "ResizeConv2D",
     "SaltAndPepperNoise",

@@ -1,4 +1,4 @@
-"""Closed forms of the linear autoencoder: what a gradient descent should arrive at.
+"""Subspaces: what the gradient descent of a linear autoencoder should arrive at.
 
 Directions are the *columns* of a `(num_features, k)` array, as in the mathematics and
 in SciPy. A Keras encoder kernel has this shape already; a decoder kernel

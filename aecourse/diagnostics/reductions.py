@@ -1,0 +1,353 @@
+"""What the reductions of a compiled VAE amount to, beside the data's critical value.
+
+A sum here and a mean there, and the weight of the KL is no longer the number one has
+written. For `a * SSE + b * KL` only the product beta * sigma^2 = b / (2a) has a
+meaning, for `a * BCE + b * KL` only beta = b / a: both are measured from outside.
+
+Derived in: notebook 13.
+"""
+
+import dataclasses
+
+import keras
+import numpy as np
+import scipy.linalg
+from keras import ops
+
+from aecourse import objectives
+from aecourse.checks import check_count, check_same_shape, finite_array, refuse
+
+_LIKELIHOODS = ("gaussian", "bernoulli")
+
+
+@dataclasses.dataclass(frozen=True)
+class EffectiveBeta:
+    """The weight of the KL in a compiled VAE, in the only unit that has a meaning.
+
+    Attributes:
+        kind: `"gaussian"` (squared error) or `"bernoulli"` (binary cross-entropy).
+        value: beta * sigma^2 in the squared unit of the target, or beta.
+        critical: The `critical_value` of the targets, in the same unit.
+        reconstruction_weight: a, what the loss pays per example for one unit of
+            summed squared error, or for one nat of summed cross-entropy.
+        kl_weight: b, what the loss pays per example for one nat of KL.
+
+    Example:
+
+    >>> meter = EffectiveBeta("gaussian", 12.25, 5.13, 1 / 784, 1 / 32)
+    >>> meter.collapses
+    True
+    """
+
+    kind: str
+    value: float
+    critical: float
+    reconstruction_weight: float
+    kl_weight: float
+
+    @property
+    def collapses(self):
+        """Whether the fully collapsed solution is locally stable, for any networks."""
+        return self.value >= self.critical
+
+
+def effective_beta(vae, x, y=None, encoder=None, batch_size=32, seed=0):
+    """Measure what the reductions of a compiled VAE amount to.
+
+    The loss of `compile` is evaluated at chosen outputs, which gives its price a per
+    unit of summed squared error or nat of summed cross-entropy. The added losses are
+    evaluated at encoders with random kernels, on batches of known KL, which gives
+    their price b of a nat; what does not vary with the input, such as weight decay,
+    drops out. Nothing of the model is changed, and it may be collapsed already.
+
+    Args:
+        vae: Compiled and built `keras.Model`, functional or not, with the
+            reconstruction loss in `compile` and the KL in `add_loss` (of a layer, or
+            of its own `call`) or in its own `compute_loss`. Read with
+            `training=False`; a KL weight on a schedule counts as it stands now.
+        x: Inputs, shape `(num_examples, ...)`, at least 8.
+        y: Targets, one array of the shape of the model's output; the inputs when None.
+        encoder: `keras.Model` whose first two outputs are z_mean and z_log_var (log
+            *variance*) and which shares its weights with `vae`. When None: the
+            attribute or the layer `encoder` of `vae`, or its layers `z_mean` and
+            `z_log_var`.
+        batch_size: Batch size of `fit`. It matters only where one term is summed over
+            the batch and the other averaged: then it is part of beta.
+        seed: Integer of at least 0: of the random outputs and kernels.
+
+    Returns:
+        `EffectiveBeta`.
+
+    Raises:
+        ValueError: if the model is not compiled, has its own `train_step` (what it
+            minimizes cannot be read from outside) or more than one output; if its
+            compiled loss is neither squared error nor cross-entropy, or what is added
+            is no multiple of the KL (free bits, other penalties, a wrong formula); or
+            if no encoder is found.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from aecourse import losses, models
+    >>> encoder = models.dense_encoder((8,), latent_dim=2, variational=True)
+    >>> decoder = models.dense_decoder((8,), latent_dim=2)
+    >>> vae = models.variational_autoencoder(encoder, decoder, beta=4.0)
+    >>> vae.compile(loss=losses.GaussianNLL(variance=0.1))
+    >>> meter = effective_beta(vae, np.random.default_rng(0).random((100, 8)))
+    >>> print(meter.kind, f"{meter.value:.2f}", meter.collapses)
+    gaussian 0.40 True
+
+    Reference:
+        Dai, Wang & Wipf, "The usual suspects? Reassessing blame for VAE posterior
+        collapse" (2020).
+    """
+    _check_readable(vae)
+    check_count("batch_size", batch_size)
+    check_count("seed", seed, minimum=0)
+    x = finite_array("x", x).astype("float32")
+    if x.ndim < 2 or len(x) < 8:
+        refuse("x", "an array of at least 8 examples in rows", x.shape)
+    y = x if y is None else finite_array("y", y).astype("float32")
+    encoder = _find_encoder(vae, encoder)
+    rng = np.random.default_rng(seed)
+
+    some = np.resize(np.linspace(0, len(x) - 1, min(len(x), batch_size)), batch_size)
+    some = some.round().astype(int)
+    kind, a, agreement = _read_reconstruction(vae, x[some], y[some], rng)
+    some = np.linspace(0, len(x) - 1, min(len(x), 1000)).round().astype(int)
+    b = _read_kl(vae, encoder, x[some], agreement, batch_size, rng)
+    return EffectiveBeta(
+        kind=kind,
+        value=b / (2 * a) if kind == "gaussian" else b / a,
+        critical=critical_value(y, kind),
+        reconstruction_weight=a,
+        kl_weight=b,
+    )
+
+
+def critical_value(x, likelihood):
+    """The weight of the KL from which on full posterior collapse is locally stable.
+
+    Collapsed, the decoder gives the mean image whatever the code. A small step away
+    from it pays, for some direction and some networks, exactly when the weight is
+    below the critical value: beta * sigma^2 below the largest eigenvalue of the
+    covariance Sigma for squared error, and beta below that of D^-1/2 Sigma D^-1/2,
+    D = diag(p (1 - p)) with the mean image p, for Bernoulli cross-entropy.
+
+    Args:
+        x: Targets of the training, shape `(num_examples, ...)`, at least 2.
+        likelihood: `"gaussian"` or `"bernoulli"`. For the second, features that
+            never vary are left out: there is nothing to gain from them, and p (1 - p)
+            is zero where they are 0 or 1.
+
+    Returns:
+        Float: in the squared unit of `x`, or without unit.
+
+    Raises:
+        ValueError: if `likelihood` is another one, or `x` is not finite, has fewer
+            than two examples, or lies outside [0, 1] for `"bernoulli"`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([[0.0, 0.0, 1.0], [1.0, 1.0, 1.0]])
+    >>> for likelihood in ("gaussian", "bernoulli"):
+    ...     print(f"{critical_value(x, likelihood):.2f}")
+    0.50
+    2.00
+
+    Reference:
+        Lucas et al., "Don't blame the ELBO! A linear VAE perspective on posterior
+        collapse" (2019).
+    """
+    if likelihood not in _LIKELIHOODS:
+        refuse("likelihood", f"one of {list(_LIKELIHOODS)}", likelihood)
+    x = finite_array("x", x)
+    if x.ndim < 2 or len(x) < 2:
+        refuse("x", "an array of at least 2 examples in rows", x.shape)
+    x = x.reshape(len(x), -1)
+    mean = x.mean(axis=0)
+    x_centered = x - mean
+    if likelihood == "bernoulli":
+        if x.min() < 0 or x.max() > 1:
+            refuse("x", "in [0, 1] for a Bernoulli likelihood", (x.min(), x.max()))
+        varies = x.min(axis=0) < x.max(axis=0)
+        mean, x_centered = mean[varies], x_centered[:, varies]
+        x_centered /= np.sqrt(mean * (1 - mean))
+    if x_centered.shape[1] == 0:
+        return 0.0
+    # Both products have the same largest eigenvalue: take the smaller matrix.
+    rows, columns = x_centered.shape
+    x_short = x_centered if rows >= columns else x_centered.T
+    gram = x_short.T @ x_short / rows
+    last = len(gram) - 1
+    return float(scipy.linalg.eigvalsh(gram, subset_by_index=[last, last])[0])
+
+
+def _check_readable(vae):
+    """Refuse a model whose loss is not what `compile` and `add_loss` say."""
+    if not isinstance(vae, keras.Model):
+        refuse("vae", "a keras.Model", vae)
+    own_step = type(vae).train_step is not keras.Model.train_step
+    if own_step or "train_step" in vars(vae):
+        refuse(
+            "vae",
+            "without a `train_step` of its own, which may minimize anything: give the "
+            "reconstruction loss to `compile` and the KL to `add_loss` in a layer",
+            type(vae).__name__,
+        )
+    if not vae.compiled or getattr(vae, "loss", None) is None:
+        expected = "compiled with a reconstruction loss: `vae.compile(loss=...)`"
+        refuse("vae", expected, vae.name)
+
+
+def _find_encoder(vae, encoder):
+    if encoder is None:
+        layers = {layer.name: layer for layer in vae.layers}
+        encoder = getattr(vae, "encoder", layers.get("encoder"))
+        if encoder is None and {"z_mean", "z_log_var"} <= set(layers):
+            heads = [layers[name].output for name in ("z_mean", "z_log_var")]
+            encoder = keras.Model(vae.inputs, heads)
+    if not isinstance(encoder, keras.Layer):
+        expected = "given: a model from `x` to z_mean and z_log_var inside `vae`"
+        refuse("encoder", expected, encoder)
+    return encoder
+
+
+def _output_shape(vae, x):
+    with keras.StatelessScope():
+        output = vae(ops.convert_to_tensor(x[:1]), training=False)
+    if not hasattr(output, "shape"):
+        refuse("vae", "a model with one output", f"{len(output)} outputs")
+    return tuple(output.shape[1:])
+
+
+def _total_loss(vae, x, y, y_pred, kernels=()):
+    """What a step of `fit` would minimize, at the output `y_pred` instead of its own.
+
+    The scope keeps every change of state, metrics included, from the model.
+    """
+    x, y, y_pred = (ops.convert_to_tensor(part, "float32") for part in (x, y, y_pred))
+    # All weights, for weight decay looks them up in the scope; the kernels win.
+    values = [(weight, weight.value) for weight in vae.weights]
+    with keras.StatelessScope([*values, *kernels], collect_losses=True):
+        vae(x, training=False)
+        return float(vae.compute_loss(x=x, y=y, y_pred=y_pred))
+
+
+# Per feature: the price that each likelihood asks for an output, in its own unit, and
+# a target with an output that costs next to nothing.
+_PRICES = {
+    "squared error": ("gaussian", lambda y, p: (y - p) ** 2, (0.0, 0.0)),
+    "cross-entropy from probabilities": (
+        "bernoulli",
+        lambda y, p: -y * np.log(p) - (1 - y) * np.log1p(-p),
+        (1.0, 1.0),
+    ),
+    "cross-entropy from logits": (
+        "bernoulli",
+        lambda y, p: np.logaddexp(0, p) - y * p,
+        (1.0, 30.0),
+    ),
+}
+
+
+def _read_reconstruction(vae, x, y, rng):
+    """The kind of the compiled loss, its price a of a unit, and a cheap (y, y_pred)."""
+    check_same_shape("vae(x)", _output_shape(vae, x), "y", y.shape[1:])
+
+    base = np.full(y.shape, 0.5)
+    outputs = [_random_output(y.shape, rng, part) for part in range(12)]
+    totals = np.array([_total_loss(vae, x, y, one) for one in [base, *outputs]])
+    rise, rounding = totals[1:] - totals[0], 1e-5 * np.abs(totals).max()
+    for kind, price, agreement in _PRICES.values():
+        steps = [price(y, one) - price(y, base) for one in outputs]
+        expected = np.array([step.sum() for step in steps]) / len(y)
+        size = np.array([np.abs(step).sum() for step in steps]) / len(y)
+        a = float(expected @ rise / (expected @ expected))
+        error = np.abs(rise - a * expected)
+        if a > 0 and np.all(error <= 1e-3 * a * size + rounding):
+            return kind, a, agreement
+    refuse(
+        "vae",
+        "compiled with a loss proportional to the squared error or to the binary "
+        "cross-entropy, the same for every feature (a constant may be added)",
+        f"loss={vae.loss}",
+    )
+
+
+def _random_output(shape, rng, part):
+    """Outputs in (0.05, 0.95): 0.5, but for all, a third, or five of the features."""
+    num_features = int(np.prod(shape[1:]))
+    moved = np.zeros(num_features, bool)
+    if part % 3 == 0:
+        moved[:] = True
+    elif part % 3 == 1:
+        start = rng.integers(num_features)
+        moved[np.arange(start, start + num_features // 3 + 1) % num_features] = True
+    else:
+        moved[rng.integers(num_features, size=5)] = True
+    noise = rng.uniform(-0.45, 0.45, size=(shape[0], num_features))
+    scale = rng.uniform(size=(shape[0], 1))  # an example of its own
+    return (0.5 + moved * scale * noise).reshape(shape)
+
+
+def _read_kl(vae, encoder, x, agreement, batch_size, rng):
+    """The price b of a nat of KL, from encoders with random kernels."""
+    # Constant within an encoder (weight decay, say) drops out of the differences.
+    kl_steps, rises, rounding = [], [], []
+    y_shape = (batch_size, *_output_shape(vae, x))
+    y, y_pred = (np.full(y_shape, value) for value in agreement)
+    for gain in 2.0 ** np.arange(-3, 4):
+        kernels = _random_kernels(encoder, gain, rng)
+        kl = _kl(encoder, x, kernels)
+        if not 1e-3 < kl.mean() < 1e3:  # NaN as well
+            continue
+        quarters = np.array_split(np.argsort(kl), 4)
+        batches = [np.resize(quarter, batch_size) for quarter in quarters]
+        totals = [_total_loss(vae, x[one], y, y_pred, kernels) for one in batches]
+        means = np.array([kl[one].mean() for one in batches])
+        size = np.ptp(means) + 1e-30  # all encoders weigh the same
+        kl_steps.append((means - means.mean()) / size)
+        rises.append((totals - np.mean(totals)) / size)
+        rounding.append(1e-5 * np.abs(totals).max() / size)
+    if not kl_steps:
+        expected = "a model whose posteriors depend on its kernels"
+        refuse("encoder", expected, getattr(encoder, "name", encoder))
+    kl_steps, rises = np.array(kl_steps), np.array(rises)
+    b = float(np.sum(kl_steps * rises) / np.sum(kl_steps**2))
+    error = np.abs(rises - b * kl_steps)
+    if not np.all(error <= 2e-3 * abs(b) + np.array(rounding)[:, None]):
+        refuse(
+            "vae",
+            "a model whose added losses are a multiple of the KL from N(z_mean, "
+            "exp(z_log_var)) to N(0, I), the same at every KL (no free bits, no other "
+            "penalty on the code, log-variance and not deviation)",
+            f"{vae.name}, up to {error.max():.2g} off at a weight of {b:.2g}",
+        )
+    return b
+
+
+def _random_kernels(encoder, gain, rng):
+    """Pairs of a kernel and a random value: unit gain keeps the scale of its input."""
+    return [
+        (
+            weight,
+            gain
+            / np.sqrt(np.prod(weight.shape[:-1]))
+            * rng.standard_normal(weight.shape),
+        )
+        for weight in encoder.weights
+        if len(weight.shape) >= 2
+    ]
+
+
+def _kl(encoder, x, kernels):
+    """KL of each example in nats, NumPy `(num_examples,)`."""
+    with keras.StatelessScope(kernels):
+        outputs = encoder(ops.convert_to_tensor(x), training=False)
+    if not isinstance(outputs, list | tuple) or len(outputs) < 2:
+        expected = "a model with the outputs z_mean and z_log_var"
+        refuse("encoder", expected, getattr(encoder, "name", encoder))
+    kl = objectives.gaussian_kl(outputs[0], outputs[1])
+    return ops.convert_to_numpy(kl).astype("float64")
