@@ -704,6 +704,68 @@ def latent_space_2(trustworthiness):
     return None
 
 
+# --- 09 probabilistic PCA and the linear VAE --------------------------
+
+
+@exercise(1)
+def probabilistic_pca_1(to_axes):
+    """Check `to_axes(W)`: same WW', orthogonal columns, longest first."""
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.standard_normal((10, 4)))[0]
+    turn = np.linalg.qr(rng.standard_normal((4, 4)))[0]
+    for lengths in ([4.0, 2.0, 1.0, 0.5], [3.0, 1.0, 0.2, 0.0]):
+        W = axes * lengths @ turn
+        found = np.asarray(to_axes(W.copy()))
+        if found.shape != W.shape:
+            return f"the shape of W is {W.shape}, yours is {found.shape}"
+        if not np.all(np.isfinite(found)):
+            return "NaN for a W with a dead axis: do you divide by zero?"
+        if not np.allclose(found @ found.T, W @ W.T, atol=1e-6):
+            return "WW' has changed: turn W, do not scale it"
+        inner = found.T @ found
+        if not np.allclose(inner, np.diag(np.diag(inner)), atol=1e-6):
+            return "WW' is the same, but the columns are not orthogonal"
+        if not np.allclose(np.diag(inner), np.square(lengths), atol=1e-6):
+            return "these are the axes: sort them, the longest first"
+    return None
+
+
+@exercise(2)
+def probabilistic_pca_2(water_level):
+    """Check `water_level(eigenvalues, distortion)` by bisection."""
+    eigenvalues = np.array([4.0, 0.1, 2.0, 1.0, 0.5])  # in any order
+    for distortion in (0.3, 1.0, 3.0, 7.0):
+        pair = water_level(eigenvalues.copy(), distortion)
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            return "return two numbers: the level and the nats"
+        level, nats = (float(part) for part in pair)
+        low, high = 0.0, 4.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            total = np.minimum(eigenvalues, middle).sum()
+            if total < distortion:
+                low = middle
+            else:
+                high = middle
+        even = distortion / 5
+        if np.isclose(level, even) and not np.isclose(even, low):
+            return "the error is not shared evenly: some axes drown"
+        if not np.isclose(level, low, rtol=1e-4):
+            total = np.minimum(eigenvalues, level).sum()
+            return (
+                f"at distortion {distortion} your level {level:.4g} "
+                f"gives a total error of {total:.4g}"
+            )
+        right = np.log(np.maximum(eigenvalues / low, 1)).sum() / 2
+        if np.isclose(nats, right / np.log(2), rtol=1e-4):
+            return "the level is right; in bits, nats are wanted"
+        if np.isclose(nats, 2 * right, rtol=1e-4):
+            return "the level is right; one half is missing in the nats"
+        if not np.isclose(nats, right, rtol=1e-4):
+            return "the level is right; does a drowned axis cost nothing?"
+    return None
+
+
 # --- 10 variational autoencoder ---------------------------------------
 
 
@@ -778,4 +840,243 @@ def variational_autoencoder_4(bound):
     spread = log_weights * 1000
     if not np.all(np.isfinite(np.asarray(bound(spread.copy())))):
         return "a typical weight is not enough: take out the largest"
+    return None
+
+
+# --- 11 likelihoods and units -----------------------------------------
+
+
+@exercise(1)
+def likelihoods_1(to_bits):
+    """Check `to_bits` by a density whose bits are known: the uniform."""
+    cases = {(0.0, 1.0): 784, (0.0, 255.0): 784, (-1.0, 1.0): 3072}
+    for (low, high), num_dims in cases.items():
+        # On [low, high] with K levels the uniform density costs log2 K.
+        nats = num_dims * np.log(high - low)
+        where = f"the uniform density on [{low:g}, {high:g}]"
+        for num_levels in (256, 32):
+            right = np.log2(num_levels)
+            found = float(to_bits(nats, num_dims, low, high, num_levels))
+            if np.isclose(found, right):
+                continue
+            said = f"{num_levels} levels: {where} costs {right:g} bits"
+            if np.isclose(found, right * np.log(2)):
+                return said + ": yours is in nats"
+            said += " a pixel"
+            if np.isclose(found, num_dims * right):
+                return said + ": yours are bits an image"
+            if np.isclose(found, 8) and num_levels != 256:
+                return said + ": a cell is not always 1/256 of the range"
+            if np.isclose(found, right + np.log2(high - low)):
+                return said + ": how wide is a cell on this scale?"
+            return said + f", not {found:.4g}: P(cell) is p times width"
+        more = to_bits(nats + num_dims, num_dims, low, high, 256)
+        if not np.isclose(float(more), 8 + 1 / np.log(2)):
+            return "a nat more a pixel must cost 1.44 bits more"
+    return None
+
+
+@exercise(2)
+def likelihoods_2(cell_nll):
+    """Check `cell_nll` of a Gaussian, far out in both tails, too."""
+    from scipy.integrate import quad
+
+    def integral(level, x_mean, std):
+        """By quadrature of the density over that in the middle."""
+        middle = ((level + 0.5) / 256 - x_mean) / std
+        half = 0.5 / 256 / std
+
+        def relative(t):
+            return np.exp(-middle * t - t**2 / 2)
+
+        ratio, _ = quad(relative, -half, half)
+        return middle**2 / 2 + np.log(2 * np.pi) / 2 - np.log(ratio)
+
+    cases = {
+        "in the middle": (128, 0.5, 0.1),
+        "beside the mean": (100, 0.5, 0.1),
+        "far below the mean": (0, 0.9, 0.02),
+        "far above the mean": (255, 0.1, 0.02),
+    }
+    for where, case in cases.items():
+        level, *law = np.array(case, dtype=float)
+        with np.errstate(all="ignore"):
+            found = float(np.asarray(cell_nll(level, *law)))
+        right = integral(*case)
+        if np.isclose(found, right, rtol=1e-3):
+            continue
+        density = integral(*case) - np.log(256)
+        if np.isclose(found, density, rtol=1e-3):
+            return "close to the density: a cell has a width"
+        if np.isclose(found, -right, rtol=1e-3):
+            return "the sign: -log of a probability is positive"
+        if not np.isfinite(found):
+            return (
+                f"a cell {where} gives {found}: its probability is "
+                "lost in 1 - 1, or too small. Stay with logarithms"
+            )
+        return f"a cell {where} costs {right:.4g} nats, not {found:.4g}"
+    return None
+
+
+# --- 12 bounds and evaluation -----------------------------------------
+
+
+@exercise(1)
+def bounds_1(effective_samples):
+    """Check `effective_samples(log_weights)`, at its ends and between."""
+    rng = np.random.default_rng(0)
+    log_weights = rng.normal(size=(6, 40))
+    w = np.exp(log_weights)
+    right = w.sum(axis=1) ** 2 / (w**2).sum(axis=1)
+    found = np.asarray(effective_samples(log_weights.copy()))
+    if found.shape != right.shape:
+        return f"6 examples need the shape (6,); yours is {found.shape}"
+    if np.allclose(found, 1 / right):
+        return "that is the share of two draws that agree: invert it"
+    if np.allclose(found, right / 40):
+        return "a share of K: the number itself is wanted"
+    if not np.allclose(found, right, rtol=1e-4):
+        return "not yet: square of the sum over the sum of the squares"
+    for shift in (-10_000.0, 10_000.0):
+        found = np.asarray(effective_samples(log_weights + shift))
+        if not np.allclose(found, right, rtol=1e-4):
+            return (
+                f"right near 0, but log-weights near {shift:,.0f} give "
+                f"{found[0]:.4g}: take out the largest first"
+            )
+    return None
+
+
+@exercise(4)
+def bounds_4(surrogate):
+    """Check the derivative of `surrogate(b, mu, noise)` in `b`."""
+    from keras import ops
+
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((50, 8, 2)).astype("float32")
+    b, mu = np.float32([0.9, 1.2]), np.float32([0.1, -0.3])
+    z, x = b + noise, np.ones(2, "float32")
+    log_w = (z - b) ** 2 - (z - mu) ** 2 - (x - z) ** 2
+    log_w = log_w.sum(axis=-1) / 2
+    share = np.exp(log_w - log_w.max(axis=1, keepdims=True))
+    share /= share.sum(axis=1, keepdims=True)
+    slope = ((z - b) - (z - mu) + (x - z))[..., 0]
+    right = np.sum(share**2 * slope, axis=1)
+    # The ordinary derivative of the bound, and half-way answers.
+    half = (x - z) - (z - mu)
+    plain = np.sum(share * half[..., 0], axis=1)
+    once = np.sum(share * slope, axis=1)
+    canceled = np.sum(share**2 * half[..., 0], axis=1)
+    b, mu, noise = (ops.convert_to_tensor(one) for one in (b, mu, noise))
+    direction = ops.convert_to_tensor(np.float32([1.0, 0.0]))
+    value, found = ops.jvp(
+        lambda b: surrogate(b, mu, noise), (b,), (direction,)
+    )
+    if tuple(value.shape) != (50,):
+        shape = tuple(value.shape)
+        return f"50 estimates need the shape (50,); yours is {shape}"
+    found = ops.convert_to_numpy(found)
+    if np.allclose(found, plain, atol=1e-4):
+        return "the ordinary gradient: log q's path through z counts, too"
+    if np.allclose(found, once, atol=1e-4):
+        return "the normalized weights are to be squared"
+    if np.allclose(found, canceled, atol=1e-4):
+        return "log q(z) still moves with z: stop only its own b"
+    if not np.allclose(found, right, atol=1e-4):
+        return "not yet: stop the squared weights, and the b inside log q"
+    return None
+
+
+# --- 13 posterior collapse --------------------------------------------
+
+
+@exercise(1)
+def posterior_collapse_1(product):
+    """Check `product(recon, kl, num_pixels, latent_dim)`."""
+    for num_pixels, latent_dim in ((784, 32), (12_288, 200)):
+        for recon, kl in itertools.product(("sum", "mean"), repeat=2):
+            found = float(product(recon, kl, num_pixels, latent_dim))
+            ratio = num_pixels if recon == "mean" else 1
+            ratio = ratio / (latent_dim if kl == "mean" else 1)
+            if np.isclose(found, ratio / 2, rtol=1e-6):
+                continue
+            said = f"{recon}/{kl}, {num_pixels} and {latent_dim}: "
+            if np.isclose(found, ratio, rtol=1e-6):
+                return said + "b / a; a Gaussian has SSE / (2 sigma^2)"
+            if np.isclose(found, 1 / ratio / 2, rtol=1e-6):
+                return said + "upside down? A large b is a large beta"
+            return said + f"{found:.4g} is not b / (2a)"
+    return None
+
+
+@exercise(2)
+def posterior_collapse_2(weight_for):
+    """Check `weight_for(nats, eigenvalues, latent_dim)` by its KL."""
+    eigenvalues = np.array([5.0, 3.9, 3.3, 2.9, 1.0, 0.4, 0.1])
+    for nats, latent_dim in ((0.05, 7), (1.5, 7), (6.0, 7), (6.0, 3)):
+        weight = float(weight_for(nats, eigenvalues.copy(), latent_dim))
+        if not weight > 0:
+            return f"a weight is positive, not {weight:.3g}"
+        logs = np.log(eigenvalues / weight) / 2
+        kl = np.maximum(logs, 0)[:latent_dim].sum()
+        if np.isclose(kl, nats, rtol=1e-3):
+            continue
+        said = f"{nats} nats, {latent_dim} axes: at {weight:.4g} "
+        if np.isclose(np.maximum(logs, 0).sum(), nats, rtol=1e-3):
+            return said + "all eigenvalues count; only latent_dim may"
+        if np.isclose(logs[:latent_dim].sum(), nats, rtol=1e-3):
+            return said + "an axis pays a negative KL: it should be off"
+        return said + f"the linear VAE spends {kl:.4g} nats"
+    return None
+
+
+# --- 14 powerful decoders and remedies --------------------------------
+
+
+@exercise(1)
+def powerful_decoders_1(pixels_seen):
+    """Check `pixels_seen(num_layers)` against paths through layers."""
+
+    def counted(num_layers, blind=True):
+        offsets = list(itertools.product((-1, 0, 1), repeat=2))
+        earlier = [offset for offset in offsets if offset < (0, 0)]
+        seen = set(earlier)
+        for _ in range(num_layers - 1):
+            steps = itertools.product(seen, [*earlier, (0, 0)])
+            seen = {(a + c, b + d) for (a, b), (c, d) in steps}
+        return len(seen) if blind else 2 * num_layers * (num_layers + 1)
+
+    for num_layers in (1, 2, 3, 5, 8):
+        found, right = pixels_seen(num_layers), counted(num_layers)
+        if found == right:
+            continue
+        said = f"{num_layers} layer(s) see {right} pixels, not {found}"
+        if found == counted(num_layers, blind=False):
+            return said + ": the window counts the blind spot, too"
+        if found == right + 1:
+            return said + ": the first mask hides the pixel itself"
+        return said + ". How far to the right can d steps up lead?"
+    return None
+
+
+@exercise(2)
+def powerful_decoders_2(largest_variance):
+    """Check `largest_variance(nats)`: the root below 1, by its KL."""
+    for nats in (0.01, 0.25, 1.0, 4.0):
+        variance = float(largest_variance(nats))
+        if not 0 < variance:
+            return f"a variance is positive, not {variance:.3g}"
+        kl = (variance - 1 - np.log(variance)) / 2
+        if np.isclose(kl, nats, rtol=1e-4) and variance < 1:
+            continue
+        if variance > 1:
+            return (
+                f"{variance:.3g} is above 1: a wide posterior pays, too, "
+                "but carries nothing. Take the solution below 1"
+            )
+        squared = (variance**2 - 1 - np.log(variance**2)) / 2
+        if np.isclose(squared, nats, rtol=1e-4):
+            return "this is the standard deviation: square it"
+        return f"N(0, {variance:.4g}) costs {kl:.4g} nats, not {nats}"
     return None
