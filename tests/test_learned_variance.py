@@ -118,7 +118,7 @@ def test_a_vae_learns_its_variance_and_shows_its_means(per_pixel, tmp_path):
     vae = models.variational_autoencoder(encoder, decoder, output_activation="linear")
     adam = keras.optimizers.Adam(0.01)
     vae.compile(adam, losses.GaussianNLL(variance=None), steps_per_execution=10)
-    history = vae.fit(x, batch_size=64, epochs=500, verbose=0).history
+    history = vae.fit(x, batch_size=64, epochs=1000, verbose=0).history
 
     assert vae.reconstruct(x).shape == x.shape
     assert vae.generate(3).shape == (3, 4, 4, 1)
