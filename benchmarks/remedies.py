@@ -5,10 +5,11 @@
 
 Every model has the same encoder and the same masked-convolution decoder, and is trained
 by the same rule on the same digits, halved to 14x14 and drawn anew as 0 or 1 in every
-epoch. They differ in one thing each, as `REMEDIES` says. `--only` takes names separated
-by commas; a model goes to `data/remedies_NAME.keras` (or into `--out`), and a line with
-its numbers on the validation digits is printed. Every choice was made on validation
-digits; each model is that of its last epoch.
+epoch. What differs is in `REMEDIES`; `aggressive` also has a loop and a constant rate
+of its own in its first third. `--only` takes names separated by commas; a model goes to
+`data/remedies_NAME.keras` (or into `--out`), and a line with its numbers on the
+validation digits is printed. Every choice was made on validation digits; each model is
+that of its last epoch.
 """
 
 import argparse
@@ -25,6 +26,7 @@ runtime.quiet_start()
 
 import keras
 import numpy as np
+import scipy.optimize
 from keras import ops
 
 from aecourse import datasets, diagnostics, layers, losses, models, objectives
@@ -60,12 +62,11 @@ def halved(x):
 
 def largest_variance(nats):
     """The variance below 1 at which KL(N(0, variance), N(0, 1)) is `nats`."""
-    low, high = 1e-6, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        kl = (middle - 1 - math.log(middle)) / 2
-        low, high = (middle, high) if kl > nats else (low, middle)
-    return high
+
+    def excess(variance):
+        return (variance - 1 - math.log(variance)) / 2 - nats
+
+    return scipy.optimize.brentq(excess, math.exp(-1 - 2 * nats), 1.0, xtol=1e-15)
 
 
 def build(name, num_steps, seed):
