@@ -33,7 +33,7 @@ STAMP := .venv/.installed
 FOUND := $(shell $(PY) -c 'print(open("$(STAMP)").read().strip())' 2>/dev/null)
 
 .PHONY: help install lab run test test-library test-notebooks lint format notebooks \
-	seeds bench clean stale
+	address browser site seeds bench clean stale
 
 help:
 	@echo "make lab        open the notebooks in JupyterLab         (BACKEND=jax)"
@@ -42,6 +42,9 @@ help:
 	@echo "make install    set up .venv and nothing else            (PYTHON=python3.12)"
 	@echo "make lint       check style            make format       repair style"
 	@echo "make notebooks  execute and store the outputs            (ONLY=01)"
+	@echo "make address    write the address in pyproject.toml into all that names it"
+	@echo "make browser    run them in JupyterLab in Chromium       (BACKEND=jax ONLY=01)"
+	@echo "make site       pages of the stored outputs in build/site, links checked"
 	@echo "make seeds      tabulate all claims over seeds           (ONLY=01 SEEDS='0 1')"
 	@echo "make bench      speed beside stock layers and peers      (BENCH_OPTIONS=--quick)"
 	@echo "make test-library, test-notebooks      one part, one backend (BACKEND=jax)"
@@ -93,6 +96,16 @@ format: $(STAMP)
 
 notebooks: $(STAMP)
 	@$(PY) tools/notebooks.py save --only "$(ONLY)"
+
+address: $(STAMP)
+	@$(PY) tools/notebooks.py address
+
+browser: $(STAMP)
+	@$(PY) -m tools.browser run --backend $(BACKEND) --only "$(ONLY)"
+
+# Nothing is executed, no other machine is asked.
+site: $(STAMP)
+	@$(PY) -m tools.site
 
 seeds: $(STAMP)
 	@$(PY) tools/notebooks.py seeds --only "$(ONLY)" --seeds "$(SEEDS)" \

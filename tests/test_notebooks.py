@@ -206,15 +206,26 @@ def most_cells_are_compared(page):
 
 
 @check
-def it_starts_with_the_setup_cell(page):
+def it_opens_in_one_click(page):
     if not page.code:
         return
-    first = page.code[0][1].source
-    if not first.startswith(SETUP):
-        yield f"the first code cell does not start with\n{SETUP}"
+    name = f"{'solutions/' * page.is_solution}{page.name}"
+    fresh = tool.place_address(copy.deepcopy(page.notebook), name, tool.repository())
+    cells = [(cell.cell_type, cell.source) for cell in page.cells]
+    if cells != [(cell.cell_type, cell.source) for cell in fresh.cells]:
+        yield "links or Colab cell are not those of pyproject.toml: `make address`"
+
+
+@check
+def it_starts_with_the_setup_cell(page):
+    if len(page.code) < 2:
+        return
+    setup = page.code[1][1].source  # the first cell fetches the course in Colab
+    if not setup.startswith(SETUP):
+        yield f"the second code cell does not start with\n{SETUP}"
     for line in ("%matplotlib inline", 'plt.rcParams["figure.dpi"] = 80'):
-        if "plt." in page.text and line not in first:
-            yield f"the first code cell lacks the line {line}"
+        if "plt." in page.text and line not in setup:
+            yield f"the second code cell lacks the line {line}"
 
 
 @check
@@ -430,11 +441,18 @@ SETUP_CELL = f"""{SETUP}import matplotlib.pyplot as plt
 plt.rcParams["figure.dpi"] = 80"""
 
 
+def title_cell(text, name):
+    return markdown(f"{text}\n\n{tool.links(name, tool.repository())}")
+
+
 def sound_cells():
     """The cells of a notebook that passes every check, by name."""
     exercises = "\n\n".join(f"**{number}. Do.** (code) It." for number in (1, 2, 3, 4))
     return {
-        "title": markdown("# 3. A toy\n\nOne sentence.\n\n```\n# no heading\n```"),
+        "title": title_cell(
+            "# 3. A toy\n\nOne sentence.\n\n```\n# no heading\n```", "03_toy"
+        ),
+        "colab": code(tool.colab_cell(tool.repository())),
         "setup": code(SETUP_CELL),
         "describe": code("print(runtime.describe())", stdout("Keras\n"), tag=IGNORE),
         "section": markdown("## It is so"),
@@ -465,7 +483,8 @@ def page_of(cells, is_solution=False, text=None):
 def sound_solution():
     return page_of(
         {
-            "title": markdown("# 3. A toy: solutions"),
+            "title": title_cell("# 3. A toy: solutions", "solutions/03_toy"),
+            "colab": code(tool.colab_cell(tool.repository())),
             "setup": code(SETUP_CELL),
             "describe": code("print(runtime.describe())", tag=IGNORE),
             "heading": markdown("## Exercise 1"),
@@ -578,6 +597,11 @@ BREAKS = [
         add_source("training", '\nclaims.check("s", 1, "q", below=2)'),
     ),
     (most_cells_are_compared, ignore_most),
+    (it_opens_in_one_click, remove("colab")),
+    (it_opens_in_one_click, add_source("colab", "\n# more")),
+    (it_opens_in_one_click, replace("colab", tool.repository(), "https://a.b/c")),
+    (it_opens_in_one_click, replace("title", "mybinder.org", "a.b")),
+    (it_opens_in_one_click, add_source("title", "\n\nThe links are not last.")),
     (it_starts_with_the_setup_cell, set_source("setup", "import keras")),
     (
         it_starts_with_the_setup_cell,
@@ -642,7 +666,7 @@ def test_every_check_is_broken_once():
         lambda notebook: notebook.metadata.kernelspec.update(name="my-env"),
         lambda notebook: notebook.cells[1].update(execution_count=7),
         # A text that was edited after the last save: its id no longer fits.
-        lambda notebook: notebook.cells[4].update(source="history = None"),
+        lambda notebook: notebook.cells[5].update(source="history = None"),
     ],
 )
 def test_a_page_out_of_normal_form_is_noticed(change):

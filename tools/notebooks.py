@@ -4,6 +4,7 @@
     python tools/notebooks.py save       execute on the reference backend, store outputs
     python tools/notebooks.py normalize  rewrite in normal form without executing
     python tools/notebooks.py seeds      execute over seeds, tabulate the claims
+    python tools/notebooks.py address    write the repository's address everywhere
 
 The verbs of the Makefile call it. Each notebook runs in its own folder, in a kernel of
 the Python that runs this file, whatever kernels the machine knows besides.
@@ -23,6 +24,7 @@ import re
 import statistics
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import ipykernel.kernelspec
@@ -54,6 +56,7 @@ CLAIM = re.compile(
     r"(?P<unit>[^\[\]]*)\]$",
     re.MULTILINE,
 )
+WIDGET = "application/vnd.jupyter.widget"
 EXERCISE = re.compile(r"^exercise (\d+): (.*)$", re.MULTILINE)
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -258,13 +261,11 @@ def _normal_outputs(outputs, cell):
                 kept[-1].text += output.text
                 continue
         elif kind in ("display_data", "execute_result"):
-            for name in list(output.data):
-                if name.startswith("application/vnd.jupyter.widget"):
-                    del output.data[name]
-                elif name == "image/png":
-                    output.data[name] = _compact(output.data[name].strip())
-            if not output.data:
-                continue
+            if any(name.startswith(WIDGET) for name in output.data):
+                continue  # without a kernel it is only the text of its repr
+            if "image/png" in output.data:
+                png = output.data["image/png"].strip()
+                output.data["image/png"] = _compact(png)
             output.metadata = {}
             output.pop("transient", None)
             if kind == "execute_result":
@@ -301,6 +302,82 @@ def read(path):
         return nbformat.read(path, as_version=4)
     except Exception as error:
         raise NotebookFailure(f"cannot be read as a notebook: {error}") from error
+
+
+# --- one address ----------------------------------------------------------------
+
+_LINKS = "Run without installing: "
+
+_COLAB = """\
+# In Colab this cell fetches the course; elsewhere it does nothing.
+import os
+import sys
+
+in_colab = "google.colab" in sys.modules
+if in_colab and not os.path.exists("exercise_checks.py"):
+    address = "{address}"
+    if not os.path.exists("aecourse"):
+        !git clone -q --depth 1 $address aecourse
+    %pip install -q -e aecourse
+    os.chdir("aecourse/notebooks")
+    # A package installed like this is found by the next kernel only.
+    sys.path[:0] = [os.path.abspath(".."), os.getcwd()]"""
+
+
+def repository():
+    """The address of the course: `[project.urls] Repository` in pyproject.toml.
+
+    The one place where it is written by hand; all others are written by `address`.
+    """
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    address = tomllib.loads(text)["project"]["urls"]["Repository"]
+    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]*[\w-]", address):
+        raise SystemExit(
+            "`[project.urls] Repository` in pyproject.toml must read "
+            f"https://github.com/OWNER/NAME. Received: Repository={address!r}"
+        )
+    return address
+
+
+def links(name, address):
+    """The line under a notebook's first words that opens it in a hosted JupyterLab."""
+    place, file = address.removeprefix("https://github.com/"), f"notebooks/{name}.ipynb"
+    colab = f"https://colab.research.google.com/github/{place}/blob/main/{file}"
+    binder = f"https://mybinder.org/v2/gh/{place}/main?urlpath=lab/tree/{file}"
+    return f"{_LINKS}[Colab]({colab}) · [Binder]({binder})"
+
+
+def colab_cell(address):
+    """The source of the cell that fetches the course in Colab."""
+    return _COLAB.format(address=address)
+
+
+def place_address(notebook, name, address):
+    """Put links and Colab cell into a notebook, in place of those that are there.
+
+    The links end the first cell, after the title. The Colab cell is the first code
+    cell, before the one that imports the course. It shows nothing, so that an executed
+    notebook need not be executed again.
+    """
+    first = notebook.cells[0]
+    paragraphs = first.source.rstrip().split("\n\n")
+    paragraphs = [text for text in paragraphs if not text.startswith(_LINKS)]
+    first.source = "\n\n".join([*paragraphs, links(name, address)])
+    comment = _COLAB.splitlines()[0]
+    cells = [cell for cell in notebook.cells if not cell.source.startswith(comment)]
+    start = next(i for i, cell in enumerate(cells) if cell.cell_type == "code")
+    cell = nbformat.v4.new_code_cell(colab_cell(address))
+    if cells[start].execution_count is not None:
+        cell.execution_count = 1
+    notebook.cells = [*cells[:start], cell, *cells[start:]]
+    return notebook
+
+
+def place_links(text, address):
+    """Renew the line of links in the README, the address in CITATION.cff."""
+    line = re.escape(_LINKS) + r"\[.*"
+    text = re.sub(rf"(?m)^{line}", links("00_start_here", address), text)
+    return re.sub(r"(?m)^repository-code: .*", f'repository-code: "{address}"', text)
 
 
 # --- the verbs ------------------------------------------------------------------
@@ -391,6 +468,25 @@ def normalize_files(paths):
         except NotebookFailure as failure:
             print(f"{title(path)} {failure}")
             failed.append(title(path))
+    return 1 if failed else 0
+
+
+def write_address(paths, address):
+    """Write the address of the repository into notebooks, README and citation."""
+    failed = []
+    for path in paths:
+        try:
+            notebook = place_address(read(path), title(path), address)
+            if write(path, normalize(notebook)):
+                print(f"{title(path)} points to {address}")
+        except NotebookFailure as failure:
+            print(f"{title(path)} {failure}")
+            failed.append(title(path))
+    for path in (ROOT / "README.md", ROOT / "CITATION.cff"):
+        text = path.read_text(encoding="utf-8")
+        if place_links(text, address) != text:
+            path.write_text(place_links(text, address), encoding="utf-8", newline="\n")
+            print(f"{path.name} points to {address}")
     return 1 if failed else 0
 
 
@@ -594,6 +690,7 @@ def main(arguments=None):
     command.add_argument("--build", type=Path, default=Path("build"))
     verbs.add_parser("save", parents=[common], help="execute, store outputs")
     verbs.add_parser("normalize", parents=[common], help="normal form, no execution")
+    verbs.add_parser("address", parents=[common], help="links and the Colab cell")
     command = verbs.add_parser("seeds", parents=[common], help="tabulate the claims")
     command.add_argument("--seeds", type=_words, default=["0", "1", "2", "3", "4"])
     command.add_argument("--backends", type=_words, default=["jax", "tensorflow"])
@@ -612,6 +709,8 @@ def main(arguments=None):
         return save(paths)
     if options.verb == "normalize":
         return normalize_files(paths)
+    if options.verb == "address":
+        return write_address(paths, repository())
     if not all(seed.isdigit() for seed in options.seeds) or not options.seeds:
         parser.error(f"--seeds must be whole numbers. Received: {options.seeds}")
     if not set(options.backends) <= set(BACKENDS) or not options.backends:
