@@ -3,10 +3,6 @@
 Its contract stands with those of the other layers, in test_layers.py.
 """
 
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -14,8 +10,6 @@ from keras import ops
 
 from aecourse import layers, models
 from aecourse.layers.jacobian import jacobian, jacobian_penalty
-
-OTHER = "tensorflow" if keras.config.backend() == "jax" else "jax"
 
 
 def normal(*shape, seed=0):
@@ -329,17 +323,6 @@ for kind, method in (("dense", "exact"), ("conv", "hutchinson")):
     model.save(f"{folder}/{kind}.keras")
     np.savez(f"{folder}/{kind}.npz", x=x, x_hat=model.predict(x, verbose=0))
 """
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """The folder with the models and outputs of the other backend."""
-    folder = tmp_path_factory.mktemp(OTHER)
-    environment = {**os.environ, "KERAS_BACKEND": OTHER}
-    command = [sys.executable, "-c", WRITER, OTHER, str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.mark.parametrize("kind", ["dense", "conv"])
