@@ -434,6 +434,9 @@ def _place(code, number):
 # it comes into view, so each is brought there and given two frames.
 _FAULTS = """
 const done = arguments[0], found = [];
+// The copy of a formula for screen readers is not seen, however wide it is.
+const hide = document.head.appendChild(document.createElement("style"));
+hide.textContent = "mjx-assistive-mml { display: none !important }";
 const wide = (node) => node.scrollWidth > node.clientWidth + 1;
 const kinds = {
   ".jp-RenderedMarkdown": "prose or a formula is too wide",
@@ -457,6 +460,7 @@ const frame = () => new Promise((go) => requestAnimationFrame(go));
       if ([...cell.querySelectorAll(kind)].some(wide))
         found.push(kinds[kind] + ": " + line);
   }
+  hide.remove();
   done(found);
 })()"""
 
