@@ -44,7 +44,9 @@ def quiet_start():
             f"Environment variable `KERAS_BACKEND` must be one of {BACKENDS}. "
             f"Received: KERAS_BACKEND={backend!r}"
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # TensorFlow's native part logs as errors what it then does in another way; a true
+    # error is raised. Level 3 keeps such lines from the red boxes of a notebook.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if backend in ("jax", "torch"):
         # Keras loads TensorFlow to save a model, on any backend. The one line that the
         # level does not silence is about oneDNN, which nothing computes with here.
