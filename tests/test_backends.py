@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import other_backend
 import pytest
 from keras import ops
 
@@ -44,6 +45,12 @@ for kind in ("dense", "conv", "gaussian"):
         step=int(vae.kl_regularization.step),
     )
 """
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The folder with the models and outputs of the other backend."""
+    return other_backend.write(WRITER, tmp_path_factory.mktemp("written"))
 
 
 @pytest.mark.parametrize("kind", ["dense", "conv", "gaussian"])

@@ -5,6 +5,7 @@ Its contract stands with those of the other layers, in test_layers.py.
 
 import keras
 import numpy as np
+import other_backend
 import pytest
 from keras import ops
 
@@ -323,6 +324,12 @@ for kind, method in (("dense", "exact"), ("conv", "hutchinson")):
     model.save(f"{folder}/{kind}.keras")
     np.savez(f"{folder}/{kind}.npz", x=x, x_hat=model.predict(x, verbose=0))
 """
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The folder with the models and outputs of the other backend."""
+    return other_backend.write(WRITER, tmp_path_factory.mktemp("written"))
 
 
 @pytest.mark.parametrize("kind", ["dense", "conv"])
