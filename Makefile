@@ -20,6 +20,11 @@ ifeq ($(filter $(BACKEND),jax tensorflow torch),)
 $(error BACKEND must be jax, tensorflow or torch. Received: BACKEND=$(BACKEND))
 endif
 
+# Linux: memory in large pages. JAX takes the memory of a training step anew each time;
+# page by small page that is a good part of a convolutional step.
+GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
+export GLIBC_TUNABLES
+
 PY := .venv/bin/python
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 export KERAS_BACKEND := $(BACKEND)

@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -182,6 +183,27 @@ def test_gaussian_equals_the_oracle(rng, log_var):
     oracle = -tfd.Normal(x_mean, np.exp(0.5 * np.float64(log_var))).log_prob(x).sum(1)
     nll = objectives.gaussian_nll(x, x_mean, log_var)
     np.testing.assert_allclose(as_float64(nll), oracle, **FLOAT32)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (4, 3), (5, 1, 1), (2, 5, 4, 3)])
+def test_a_spread_of_any_shape_counts_for_the_features_it_broadcasts_to(rng, shape):
+    x, x_mean = rng.random((2, 2, 5, 4, 3))
+    log_var = rng.normal(-1, 0.3, shape)
+    oracle = -tfd.Normal(x_mean, np.exp(0.5 * log_var)).log_prob(x)
+    nll = objectives.gaussian_nll(x, x_mean, log_var)
+    np.testing.assert_allclose(as_float64(nll), oracle.sum((1, 2, 3)), **FLOAT32)
+
+    image = keras.Input((5, 4, 3))
+    if len(shape) < 4:  # a batch of unknown size has no spread of its own
+        assert objectives.gaussian_nll(image, image, log_var).shape == (None,)
+
+
+def test_takes_images_of_unknown_size():
+    image = keras.Input((None, None, 1))
+    model = keras.Model(image, objectives.bernoulli_nll(image, 2 * image - 1))
+    x = np.ones((2, 3, 5, 1), "float32")
+    expected = 15 * math.log1p(math.exp(-1))
+    np.testing.assert_allclose(as_float64(model(x)), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("num_levels", [2, 16, 256])
