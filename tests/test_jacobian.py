@@ -63,6 +63,11 @@ def wide_chain():
     )
 
 
+def one_hidden_layer():
+    """The code is linear in the hidden units: no product an example."""
+    return chain((6,), keras.layers.Dense(5, "tanh"), keras.layers.Dense(3))
+
+
 def linear_chain():
     return chain((6,), keras.layers.Dense(2), keras.layers.Dense(3))
 
@@ -94,7 +99,7 @@ def branched():
 
 ENCODERS = [
     one_sigmoid_layer,
-    *(two_relu_layers, image_chain, wide_chain, linear_chain),
+    *(two_relu_layers, one_hidden_layer, image_chain, wide_chain, linear_chain),
     *(convolutions, normalized, branched),
 ]
 

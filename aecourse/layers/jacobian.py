@@ -42,8 +42,9 @@ class JacobianPenalty(keras.layers.Layer):
             differentiated at the mask or draw with which they made the code.
         weight: Number of at least 0.
         method: `"exact"`: in closed form if the encoder is a chain of `Dense`,
-            reshaping, activation, dropout and noise layers; otherwise with one tangent
-            an input, up to 128 inputs. `"hutchinson"`: an unbiased estimate for any
+            reshaping, activation, dropout and noise layers (nearly free where the code
+            is one such layer, or linear in one hidden layer); otherwise with one
+            tangent an input, up to 128 inputs. `"hutchinson"`: an unbiased estimate for any
             encoder, `||(dz/dx) v||^2` for random signs `v`, at the cost of one
             tangent a probe.
         num_probes: Number of probes an example; only for `"hutchinson"`. Where one
@@ -215,6 +216,14 @@ def _exact(encoder, x, training):
         else:
             by_unit = ops.matmul(ops.square(before), squares)
         return z, ops.sum(ops.square(slopes[0]) * by_unit, axis=-1)
+    if before is None and len(kernels) == 1 and _has_linear_code(chain):
+        last = kernels[0]
+        if units < last.shape[1] * min(units, num_inputs):
+            # ||V^T D K^T||^2 = d^T (K^T K * V V^T) d, with d the diagonal of D: one
+            # matrix of the hidden units serves all examples, for any number of axes.
+            gram = ops.matmul(ops.transpose(kernel), kernel)
+            gram = gram * ops.matmul(last, ops.transpose(last))
+            return z, ops.sum(ops.matmul(slopes[0], gram) * slopes[0], axis=-1)
     rows = _pull_back(kernels, slopes)
     if before is None and units < num_inputs:
         # ||R K^T||^2 = tr(R K^T K R^T): one small matrix K^T K serves all examples.
@@ -301,6 +310,15 @@ def _chain(encoder):
         tensor = before[0]
     has_kernel = any(isinstance(layer, keras.layers.Dense) for layer in layers)
     return layers if has_kernel and len(encoder.outputs[0].shape) == 2 else None
+
+
+def _has_linear_code(chain):
+    """Whether nothing bends the code after the last kernel."""
+    for layer in reversed(chain):
+        if isinstance(layer, keras.layers.Dense):
+            return layer.activation is keras.activations.linear
+        if isinstance(layer, (keras.layers.Activation, *_ELEMENTWISE)):
+            return False
 
 
 def _has_closed_form(layer, input_shape):
