@@ -44,8 +44,8 @@ class JacobianPenalty(keras.layers.Layer):
         method: `"exact"`: in closed form if the encoder is a chain of `Dense`,
             reshaping, activation, dropout and noise layers (nearly free where the code
             is one such layer, or linear in one hidden layer); otherwise with one
-            tangent an input, up to 128 inputs. `"hutchinson"`: an unbiased estimate for any
-            encoder, `||(dz/dx) v||^2` for random signs `v`, at the cost of one
+            tangent an input, up to 128 inputs. `"hutchinson"`: an unbiased estimate
+            for any encoder, `||(dz/dx) v||^2` for random signs `v`, at the cost of one
             tangent a probe.
         num_probes: Number of probes an example; only for `"hutchinson"`. Where one
             example takes several tangents, dropout draws a mask for each, and the code
