@@ -353,10 +353,13 @@ def test_tied_layer_refuses_codes_of_another_width():
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("strides", [1, 2, 3, (2, 1), (1, 3)])
 @pytest.mark.parametrize("kernel_size", [1, 2, 3, 4, 5, (2, 5)])
-def test_transposed_convolution_equals_the_stock_layer(kernel_size, strides, padding):
+@pytest.mark.parametrize("filters", [1, 4])
+def test_transposed_convolution_equals_the_stock_layer(
+    filters, kernel_size, strides, padding
+):
     arguments = {"strides": strides, "padding": padding, "bias_initializer": "normal"}
-    stock = keras.layers.Conv2DTranspose(4, kernel_size, **arguments)
-    ours = layers.Conv2DTranspose(4, kernel_size, **arguments)
+    stock = keras.layers.Conv2DTranspose(filters, kernel_size, **arguments)
+    ours = layers.Conv2DTranspose(filters, kernel_size, **arguments)
     x = normal(2, 5, 6, 3)
     expected = ops.convert_to_numpy(stock(x))
     ours.build(x.shape)
@@ -367,15 +370,16 @@ def test_transposed_convolution_equals_the_stock_layer(kernel_size, strides, pad
 
 @pytest.mark.parametrize("kernel_size, strides", [(2, 3), (3, 2), (5, 2), (4, 1)])
 @pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("filters", [1, 2])
 def test_transposed_convolution_trains_like_the_stock_layer(
-    kernel_size, strides, padding
+    filters, kernel_size, strides, padding
 ):
     x = normal(4, 5, 6, 3)
     trained = []
     for layer_class in (keras.layers.Conv2DTranspose, layers.Conv2DTranspose):
         front = keras.layers.Dense(3, kernel_initializer="identity")
         layer = layer_class(
-            2,
+            filters,
             kernel_size,
             strides=strides,
             padding=padding,

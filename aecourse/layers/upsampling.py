@@ -73,12 +73,16 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
         )
         taps = list(itertools.product(range(num_rows), range(num_columns)))
         pad = [(0, 0), rows.pad, columns.pad, (0, 0)]
+        join = ops.concatenate
         # Shifting moves memory, so shift what is narrower: the inputs, a copy of them
         # for each shift, or the products, `filters` numbers for each tap.
         if len(taps) * filters < rows.num_shifts * columns.num_shifts * channels:
             matrix = ops.transpose(self.kernel, (3, 0, 1, 2))
             products = ops.matmul(inputs, ops.reshape(matrix, (channels, -1)))
             products = ops.split(products, len(taps), axis=-1)
+            if filters == 1:  # XLA makes slow loops of an innermost axis of one number
+                products = [ops.squeeze(product, axis=-1) for product in products]
+                pad, join = pad[:-1], ops.stack
             terms = [
                 ops.pad(product, pad)[:, rows.window(row), columns.window(column)]
                 for product, (row, column) in zip(products, taps, strict=True)
@@ -97,7 +101,7 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
             phase = row % rows.stride, column % columns.stride
             phases[phase] = phases[phase] + term if phase in phases else term
         nothing = ops.zeros_like(terms[0])  # a stride above the kernel size leaves gaps
-        phases = ops.concatenate(
+        phases = join(
             [
                 phases.get(phase, nothing)
                 for phase in itertools.product(
