@@ -368,7 +368,8 @@ def test_transposed_convolution_equals_the_stock_layer(
     np.testing.assert_allclose(ops.convert_to_numpy(ours(x)), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("kernel_size, strides", [(2, 3), (3, 2), (5, 2), (4, 1)])
+@pytest.mark.parametrize("kernel_size", [2, 3, 4, 5])
+@pytest.mark.parametrize("strides", [1, 2, 3])
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize("filters", [1, 2])
 def test_transposed_convolution_trains_like_the_stock_layer(
