@@ -1,4 +1,4 @@
-"""What an argument must be: one refusal a kind, worded the same everywhere.
+"""What an argument must be: one check for each kind, worded the same everywhere.
 
 Each function raises a `ValueError` that names the argument, says what was expected and
 ends with what was received.
@@ -10,25 +10,44 @@ import numbers
 import numpy as np
 
 
-def check_count(name, value, minimum=1):
-    """Refuse anything but a whole number of at least `minimum`."""
+def check_count(name, value, *, minimum=1, maximum=None):
+    """Refuse anything but a whole number from `minimum` to `maximum`."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or value < minimum:
-        refuse(name, f"a whole number, at least {minimum}", value)
-
-
-def check_number(name, value, minimum=-math.inf, maximum=math.inf):
-    """Refuse anything but a finite number in `[minimum, maximum]`."""
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if real and math.isfinite(value) and minimum <= value <= maximum:
+    if whole and value >= minimum and (maximum is None or value <= maximum):
         return
-    bounds = {
-        (False, False): "",
-        (True, False): f" of at least {minimum:g}",
-        (False, True): f" of at most {maximum:g}",
-        (True, True): f" between {minimum:g} and {maximum:g}",
-    }[math.isfinite(minimum), math.isfinite(maximum)]
-    refuse(name, f"a finite number{bounds}", value)
+    expected = f"a whole number, at least {minimum}"
+    if maximum is not None:
+        expected += f" and at most {maximum}"
+    refuse(name, expected, value)
+
+
+def check_number(name, value, *, minimum=None, maximum=None, above=None, below=None):
+    """Refuse anything but a finite number within bounds.
+
+    `minimum` and `maximum` are allowed values, `above` and `below` are not.
+    """
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if (
+        real
+        and math.isfinite(value)
+        and (minimum is None or value >= minimum)
+        and (maximum is None or value <= maximum)
+        and (above is None or value > above)
+        and (below is None or value < below)
+    ):
+        return
+    words = []
+    if minimum is not None and maximum is not None:
+        words.append(f"between {minimum:g} and {maximum:g}")
+    elif minimum is not None:
+        words.append(f"of at least {minimum:g}")
+    elif maximum is not None:
+        words.append(f"of at most {maximum:g}")
+    if above is not None:
+        words.append(f"above {above:g}")
+    if below is not None:
+        words.append(f"below {below:g}")
+    refuse(name, f"a finite number {' and '.join(words)}".strip(), value)
 
 
 def check_same_shape(name, shape, other_name, other_shape):
@@ -44,20 +63,44 @@ def check_same_shape(name, shape, other_name, other_shape):
         )
 
 
-def finite_array(name, value):
-    """`value` as a float64 array, or a refusal where it is NaN or infinite."""
+def finite_array(name, value, *, ndim=None, shape="", missing=False):
+    """`value` as a float64 array, or a refusal.
+
+    Args:
+        name: Name of the argument.
+        value: What was passed: an array, a tensor, nested lists of numbers.
+        ndim: Number of axes, or a tuple of those allowed; then the array may not be
+            empty. `None` for any array.
+        shape: How the caller's docstring writes the expected shape, for the refusal.
+        missing: Whether NaN stands for a missing value and is allowed.
+
+    Returns:
+        NumPy array, float64.
+
+    Raises:
+        ValueError: if the number of axes is another one, or an entry is NaN or
+            infinite.
+    """
     value = np.asarray(value, dtype="float64")
-    num_bad = np.count_nonzero(~np.isfinite(value))
-    if num_bad:
-        raise ValueError(
-            f"Argument `{name}` must be finite. "
-            f"Received: {name} with {num_bad} NaN or infinite entries"
-        )
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
+    if allowed is not None and (value.ndim not in allowed or value.size == 0):
+        axes = " or ".join(str(number) for number in allowed)
+        expected = shape or f"an array of {axes} axes, not empty"
+        refuse(name, expected, received=f"{name}.shape={value.shape}")
+    bad = np.isinf(value) if missing else ~np.isfinite(value)
+    if bad.any():
+        kind = "infinite" if missing else "NaN or infinite"
+        num_bad = np.count_nonzero(bad)
+        refuse(name, "finite", received=f"{name} with {num_bad} {kind} entries")
     return value
 
 
-def refuse(name, expected, value):
-    """Raise the `ValueError` of the course for argument `name`."""
-    raise ValueError(
-        f"Argument `{name}` must be {expected}. Received: {name}={value!r}"
-    )
+def refuse(name, expected, value=None, *, received=None):
+    """Raise the `ValueError` of the course for argument `name`.
+
+    It ends with the argument's value, or with the words of `received` where the value
+    itself would say little (a large array, a model) or is not what was wrong.
+    """
+    if received is None:
+        received = f"{name}={value!r}"
+    raise ValueError(f"Argument `{name}` must be {expected}. Received: {received}")

@@ -3,10 +3,10 @@
     python benchmarks/deep_digits.py --epochs 1500 --seed 0
 
 Trains 784-128-64-30 and its mirror on the 3,500 training digits of the subset, writes
-the model to `data/deep_digits.keras` (or `--out`) and prints the sum of squared errors
-of an image. The deformations are those of `deep_autoencoder.py`: they fade out with the
-learning rate, so that the last epochs see the digits as they are. Every choice was made
-before the test digits were looked at; the model is that of the last epoch.
+the model to `data/models/deep_digits.keras` (or `--out`) and prints the sum of squared
+errors of an image. The deformations are those of `deep_autoencoder.py`: they fade out
+with the learning rate, so that the last epochs see the digits as they are. Every choice
+was made before the test digits were looked at; the model is that of the last epoch.
 """
 
 import argparse
@@ -24,11 +24,12 @@ from deep_autoencoder import JitteredDigits, sum_of_squares
 from keras import ops
 
 from aecourse import datasets, losses, models
+from aecourse.datasets.files import MODELS
 
 LATENT_DIM = 30
 HIDDEN_UNITS = (128, 64)
 LEARNING_RATE = 3e-3
-FILE = Path(__file__).resolve().parent.parent / "data" / "deep_digits.keras"
+FILE = MODELS / "deep_digits.keras"
 
 
 def build():

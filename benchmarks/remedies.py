@@ -7,7 +7,7 @@ Every model has the same encoder and the same masked-convolution decoder, and is
 by the same rule on the same digits, halved to 14x14 and drawn anew as 0 or 1 in every
 epoch. What differs is in `REMEDIES`; `aggressive` also has a loop and a constant rate
 of its own in its first third. `--only` takes names separated by commas; a model goes to
-`data/remedies_NAME.keras` (or into `--out`), and a line with its numbers on the
+`data/models/remedies_NAME.keras` (or into `--out`), and a line with its numbers on the
 validation digits is printed. Every choice was made on validation digits; each model is
 that of its last epoch.
 """
@@ -30,6 +30,7 @@ import scipy.optimize
 from keras import ops
 
 from aecourse import datasets, diagnostics, layers, losses, models, objectives
+from aecourse.datasets.files import MODELS
 from aecourse.schedules import CyclicalAnnealing
 
 LATENT_DIM = 16
@@ -38,7 +39,6 @@ BATCH_SIZE = 125
 NUM_EPOCHS = 50
 LEARNING_RATE = 3e-3
 FREE_NATS = 0.25  # an axis, for free bits and for the committed rate
-FOLDER = Path(__file__).resolve().parent.parent / "data"
 
 REMEDIES = {
     "none": "no code at all: the decoder gets ones",
@@ -205,7 +205,7 @@ def main():
     parser.add_argument("--only", default=",".join(REMEDIES))
     parser.add_argument("--epochs", type=int, default=NUM_EPOCHS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--out", type=Path, default=MODELS)
     parser.add_argument("--table", action="store_true", help="measure, do not train")
     options = parser.parse_args()
     names = options.only.split(",")

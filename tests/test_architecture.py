@@ -19,14 +19,14 @@ RULES = {
     "losses": ({"objectives"}, {"keras"}),
     "layers": ({"layers", "objectives", "schedules"}, {"keras"}),
     "schedules": (set(), {"keras"}),
-    "models": ({"layers"}, {"keras", "numpy"}),
+    "models": ({"layers", "models"}, {"keras", "numpy"}),
     "diagnostics": (
-        {"diagnostics", "objectives"},
+        {"diagnostics", "layers", "objectives"},
         {"keras", "numpy", "scipy", "sklearn", "skimage"},
     ),
-    "datasets": ({"runtime"}, {"keras", "numpy", "scipy", "sklearn", "mlxtend"}),
+    "datasets": ({"datasets"}, {"keras", "numpy", "scipy", "sklearn", "mlxtend"}),
     "linear": ({"linear"}, {"numpy", "scipy", "sklearn"}),
-    "plots": (set(), {"numpy", "scipy", "matplotlib"}),
+    "plots": ({"plots"}, {"numpy", "scipy", "matplotlib"}),
     "claims": (set(), set()),
     # Inside functions only: the oracle of the likelihood notebook and the tests.
     "runtime": (set(), {"keras", "numpy", "tensorflow_probability"}),

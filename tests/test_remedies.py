@@ -12,6 +12,8 @@ sys.path.insert(0, str(BENCHMARKS))
 
 import remedies  # noqa: E402
 
+from aecourse.datasets.files import MODELS  # noqa: E402
+
 FIELDS = {"factorized": 0, "weaker": 1, "warm_up_factorized": 0, "warm_up_wide": 7}
 
 
@@ -22,13 +24,13 @@ def num_weights(model):
 
 
 def test_every_model_is_stored_and_no_other():
-    stored = {path.stem for path in remedies.FOLDER.glob("remedies_*.keras")}
+    stored = {path.stem for path in MODELS.glob("remedies_*.keras")}
     assert stored == {f"remedies_{name}" for name in remedies.REMEDIES}
 
 
 @pytest.mark.parametrize("name", remedies.REMEDIES)
 def test_a_stored_model_is_the_one_that_the_script_builds(name):
-    path = remedies.FOLDER / f"remedies_{name}.keras"
+    path = MODELS / f"remedies_{name}.keras"
     assert path.stat().st_size < 150_000
     stored = keras.models.load_model(path)
     built = remedies.build(name, 50 * 28, seed=0)

@@ -1,13 +1,12 @@
 """What a trained model has learned, measured in NumPy arrays."""
 
 from aecourse.diagnostics.bounds import (
-    Calibration,
     ImportanceWeightedBound,
     bits_per_dim,
-    calibration,
     importance_sampled_nll,
     importance_weighted_bound,
 )
+from aecourse.diagnostics.calibration import Calibration, calibration
 from aecourse.diagnostics.codes import (
     downstream_accuracy,
     elbow,
@@ -15,17 +14,18 @@ from aecourse.diagnostics.codes import (
     nearest_neighbors,
     off_manifold_distance,
 )
+from aecourse.diagnostics.collapse import (
+    EffectiveBeta,
+    critical_value,
+    effective_beta,
+)
 from aecourse.diagnostics.images import checkerboard_index, psnr, ssim
+from aecourse.diagnostics.jacobian import jacobian, jacobian_penalty
 from aecourse.diagnostics.posteriors import (
     MutualInformation,
     active_units,
     kl_per_axis,
     mutual_information,
-)
-from aecourse.diagnostics.reductions import (
-    EffectiveBeta,
-    critical_value,
-    effective_beta,
 )
 
 __all__ = [
@@ -44,6 +44,8 @@ __all__ = [
     "importance_sampled_nll",
     "importance_weighted_bound",
     "interpolate",
+    "jacobian",
+    "jacobian_penalty",
     "kl_per_axis",
     "mutual_information",
     "nearest_neighbors",

@@ -1,6 +1,6 @@
 """Keras layers of the course: one idea a file, the same on every backend."""
 
-from aecourse.layers.jacobian import JacobianPenalty
+from aecourse.layers.jacobian_penalty import JacobianPenalty
 from aecourse.layers.kl_regularization import KLRegularization
 from aecourse.layers.learned_variance import LearnedVariance
 from aecourse.layers.masked_convolution import MaskedConv2D

@@ -9,9 +9,13 @@ from aecourse.linear.probabilistic import (
     PPCA,
     ppca,
     ppca_em,
+)
+from aecourse.linear.subspaces import (
+    axis_misalignment,
+    eckart_young,
+    principal_angles,
     principal_components,
 )
-from aecourse.linear.subspaces import axis_misalignment, eckart_young, principal_angles
 
 __all__ = [
     "PPCA",

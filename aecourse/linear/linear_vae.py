@@ -9,7 +9,8 @@ import math
 import numpy as np
 
 from aecourse.checks import check_count, check_number, finite_array, refuse
-from aecourse.linear.probabilistic import ppca, principal_components
+from aecourse.linear.probabilistic import ppca
+from aecourse.linear.subspaces import principal_components
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,7 @@ import numpy as np
 import scipy.linalg
 
 from aecourse.checks import check_count, check_number, refuse
+from aecourse.linear.subspaces import principal_components
 
 
 @dataclasses.dataclass(frozen=True)
@@ -270,37 +271,6 @@ def ppca_em(x, latent_dim, num_steps=100, seed=0):
         log_likelihoods.append(nats)
     log_likelihoods.append(np.mean(model.log_likelihood(x)))
     return model, np.array(log_likelihoods)
-
-
-def principal_components(x):
-    """Mean, eigenvalues and directions of the covariance of data, divisor N.
-
-    Args:
-        x: Examples in rows, `(num_examples, num_features)`, finite.
-
-    Returns:
-        Triple `(mean, eigenvalues, directions)` of shapes `(num_features,)`,
-        `(num_features,)`, largest first and not below zero, and
-        `(num_features, num_features)`, one direction a column.
-
-    Raises:
-        ValueError: if `x` is not a finite matrix.
-
-    Example:
-
-    >>> import numpy as np
-    >>> x = np.array([[2.0, 1.0], [2.0, -1.0], [-2.0, 1.0], [-2.0, -1.0]])
-    >>> principal_components(x)[1].tolist()
-    [4.0, 1.0]
-    """
-    x = _examples("x", x)
-    num_missing = np.count_nonzero(np.isnan(x))
-    if num_missing:
-        refuse("x", "complete (`ppca_em` takes NaN)", f"{num_missing} NaN")
-    mean = np.mean(x, axis=0)
-    centered = x - mean
-    eigenvalues, directions = scipy.linalg.eigh(centered.T @ centered / len(x))
-    return mean, np.maximum(eigenvalues[::-1], 0.0), directions[:, ::-1]
 
 
 def _em_step(model, x, is_observed, patterns, total):

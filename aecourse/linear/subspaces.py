@@ -178,3 +178,31 @@ def _unit_columns(value):
     """Columns scaled to length 1; columns of zeros stay zeros."""
     lengths = np.linalg.norm(value, axis=0)
     return value / np.where(lengths > 0, lengths, 1.0)
+
+
+def principal_components(x):
+    """Mean, eigenvalues and directions of the covariance of data, divisor N.
+
+    Args:
+        x: Examples in rows, `(num_examples, num_features)`, finite.
+
+    Returns:
+        Triple `(mean, eigenvalues, directions)` of shapes `(num_features,)`,
+        `(num_features,)`, largest first and not below zero, and
+        `(num_features, num_features)`, one direction per column.
+
+    Raises:
+        ValueError: if `x` is not a finite matrix.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([[2.0, 1.0], [2.0, -1.0], [-2.0, 1.0], [-2.0, -1.0]])
+    >>> principal_components(x)[1].tolist()
+    [4.0, 1.0]
+    """
+    x = finite_array("x", x, ndim=2, shape="a matrix, one example per row")
+    mean = np.mean(x, axis=0)
+    centered = x - mean
+    eigenvalues, directions = scipy.linalg.eigh(centered.T @ centered / len(x))
+    return mean, np.maximum(eigenvalues[::-1], 0.0), directions[:, ::-1]
