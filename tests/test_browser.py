@@ -163,7 +163,7 @@ def test_the_scratch_copy_has_no_outputs_and_leaves_the_course_alone(tmp_path):
     cells = [cell for cell in fresh.cells if cell.cell_type == "code"]
     assert cells
     assert all(not c.outputs and c.execution_count is None for c in cells)
-    assert (tmp_path / "notebooks" / "exercise_checks.py").exists()
+    assert (tmp_path / "notebooks" / "exercise_checks" / "start_here.py").exists()
     assert path.read_bytes() == before
 
 

@@ -1,28 +1,35 @@
 """A check of an exercise prints one line and never raises."""
 
+import importlib
 import inspect
+import pkgutil
 import re
+import subprocess
+import sys
 
+import nbformat
 import numpy as np
 import pytest
 
 import exercise_checks
+from tools import notebooks as tool
 
 
-@exercise_checks.exercise(3)
-def double_it(double):
+def told(capsys, check, *answers):
+    """What a check prints, without the number of the exercise."""
+    assert check(*answers) is None
+    line = capsys.readouterr().out
+    start = check.__name__.replace("_", " ") + ": "
+    assert line.startswith(start) and line.count("\n") == 1
+    return line.removeprefix(start).rstrip("\n")
+
+
+@exercise_checks.check
+def exercise_3(double):
     """The toy exercise of this file."""
     if double(2) != 4:
         return "twice two\n  is four"
     return None
-
-
-def told(capsys, *answers, check=double_it):
-    """What a check prints, without the number of the exercise."""
-    assert check(*answers) is None
-    line = capsys.readouterr().out
-    assert line.startswith("exercise 3: ") and line.count("\n") == 1
-    return line.removeprefix("exercise 3: ").rstrip("\n")
 
 
 def raises(error):
@@ -32,93 +39,110 @@ def raises(error):
     return answer
 
 
-def test_an_unfinished_stub_is_not_done(capsys):
-    assert told(capsys, lambda x: NotImplemented) == "not done yet"
-
-
-def test_an_unfinished_part_is_not_done(capsys):
-    assert told(capsys, lambda x: (x, NotImplemented)) == "not done yet"
-
-
-def test_an_unfinished_value_is_not_done(capsys):
-    assert told(capsys, NotImplemented) == "not done yet"
-
-
-def test_a_wrong_answer_gets_the_hint_on_one_line(capsys):
-    assert told(capsys, lambda x: x + 1) == "twice two is four"
-
-
-def test_a_right_answer_is_correct(capsys):
-    assert told(capsys, lambda x: 2 * x) == "correct"
-
-
-def test_a_forgotten_return_is_named(capsys):
-    assert "returns None" in told(capsys, lambda x: None)
-
-
 @pytest.mark.parametrize(
-    "error", [ValueError("bad\nshape"), NotImplementedError(), ZeroDivisionError("0")]
+    "answer, verdict",
+    [
+        (NotImplemented, "not done yet"),
+        (lambda x: NotImplemented, "not done yet"),
+        (lambda x: (x, NotImplemented), "not done yet"),
+        (lambda x: x + 1, "twice two is four"),
+        (lambda x: 2 * x, "correct"),
+        (lambda x: None, "your function returns None: no `return`?"),
+        (raises(ValueError("bad\nshape")), "your code raises ValueError: bad shape"),
+        (raises(NotImplementedError()), "your code raises NotImplementedError"),
+    ],
 )
-def test_an_error_in_the_answer_is_a_hint(error, capsys):
-    text = told(capsys, raises(error))
-    words = " ".join(str(error).split())
-    name = type(error).__name__
-    assert text == f"your code raises {name}: {words}".removesuffix(": ")
+def test_it_gives_the_verdict_on_one_line(answer, verdict, capsys):
+    assert told(capsys, exercise_3, answer) == verdict
 
 
 def test_a_wrong_signature_is_a_hint(capsys):
-    assert "your code raises TypeError" in told(capsys, lambda: 4)
+    assert "your code raises TypeError" in told(capsys, exercise_3, lambda: 4)
 
 
 def test_an_answer_that_breaks_the_check_is_a_hint(capsys):
-    assert "cannot be checked: TypeError" in told(capsys, 3)  # 3 cannot be called
+    said = told(capsys, exercise_3, 3)  # 3 cannot be called
+    assert "cannot be checked: TypeError" in said
 
 
-def test_an_array_and_a_layer_are_passed_as_they_are(capsys):
+def test_the_line_bears_the_number_of_the_exercise(capsys):
+    exercise_3(NotImplemented)
+    assert capsys.readouterr().out == "exercise 3: not done yet\n"
+
+
+def test_values_and_layers_pass_as_they_are_and_functions_keep_their_name(capsys):
     class Layer:
         def __call__(self, x):
             return x
 
-    given = [np.ones(2), Layer(), Layer, 2.0]
-    received = []
-    check = exercise_checks.exercise(3)(lambda *answers: received.extend(answers))
-    assert told(capsys, *given, check=check) == "correct"
-    assert all(a is b for a, b in zip(given, received, strict=True))
-
-
-def test_a_checked_function_keeps_its_name_and_signature(capsys):
     def named(x, y=1):
         return x
 
     received = []
-    told(capsys, named, check=exercise_checks.exercise(3)(received.append))
-    assert received[0].__name__ == "named"
-    assert inspect.signature(received[0]) == inspect.signature(named)
+
+    @exercise_checks.check
+    def exercise_1(*answers):
+        received.extend(answers)
+
+    given = [np.ones(2), Layer(), Layer, 2.0]
+    assert told(capsys, exercise_1, *given, named) == "correct"
+    assert all(a is b for a, b in zip(given, received[:-1], strict=True))
+    assert received[-1].__name__ == "named"
+    assert inspect.signature(received[-1]) == inspect.signature(named)
 
 
-CHECKS = {
-    name: value
-    for name, value in vars(exercise_checks).items()
-    if inspect.isfunction(value) and hasattr(value, "__wrapped__")
-}
+# --- the checks of the notebooks ------------------------------------------------
+
+NAMES = [module.name for module in pkgutil.iter_modules(exercise_checks.__path__)]
 
 
-def test_there_are_checks():
-    assert len(CHECKS) >= 6  # at least two exercises in each of three notebooks
+def test_each_module_has_a_notebook_and_each_notebook_its_module():
+    notebooks = {path.stem[3:] for path in tool.find()}
+    assert notebooks == set(NAMES)
 
 
-@pytest.mark.parametrize("name", CHECKS)
+def test_a_module_imports_no_more_than_it_needs():
+    code = "import sys, exercise_checks.start_here; print(*sys.modules)"
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tool.NOTEBOOKS,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(process.stdout.split())
+    assert loaded.isdisjoint({"keras", "scipy", "sklearn"})
+    ours = {name for name in loaded if name.startswith("exercise_checks")}
+    assert ours == {"exercise_checks", "exercise_checks.start_here"}
+
+
+def checks_in(name):
+    """The checks of a module by name: `exercise_1` and so on."""
+    module = importlib.import_module(f"exercise_checks.{name}")
+    return {k: v for k, v in vars(module).items() if k.startswith("exercise_")}
+
+
+def test_each_notebook_calls_all_checks_of_its_module_and_no_other():
+    called, wanted = {}, {}
+    for path in tool.find():
+        cells = nbformat.read(path, as_version=4).cells
+        code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+        calls = re.findall(r"(?m)^(\w+)\.(exercise_\d)\(", code)
+        called[tool.title(path)] = set(calls)
+        name = path.stem[3:]
+        wanted[tool.title(path)] = {(name, check) for check in checks_in(name)}
+    assert called == wanted
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_check_knows_unfinished_and_hopeless_answers(name, capsys):
-    """The checks of the notebooks themselves; the right answers are in `solutions/`."""
-    check = CHECKS[name]
-    count = len(inspect.signature(check.__wrapped__).parameters)
-    number = re.search(r"\d+$", name)[0]
-
-    assert check(*[lambda *_, **__: NotImplemented] * count) is None
-    assert capsys.readouterr().out == f"exercise {number}: not done yet\n"
-
-    for answer in (raises(ValueError("no")), lambda *_, **__: None, "nonsense", None):
-        assert check(*[answer] * count) is None
-        line = capsys.readouterr().out
-        assert re.fullmatch(rf"exercise {number}: .+\n", line)
-        assert not line.endswith((": correct\n", ": not done yet\n"))
+    """The right answers are in `solutions/`, whose outputs are compared."""
+    checks = checks_in(name)
+    assert len(checks) >= 2
+    for check in checks.values():
+        count = len(inspect.signature(check).parameters)
+        unfinished = [lambda *_, **__: NotImplemented] * count
+        assert told(capsys, check, *unfinished) == "not done yet"
+        for answer in (raises(ValueError("no")), lambda *_, **__: None, "no", None):
+            said = told(capsys, check, *[answer] * count)
+            assert said not in ("correct", "not done yet")

@@ -185,7 +185,7 @@ LOOK = """
 import aecourse, exercise_checks, pathlib
 root = pathlib.Path(aecourse.__file__).parents[1]
 print("course:", root, (root / "data" / "README.md").exists(), os.getcwd())
-print("checks:", exercise_checks.__file__)
+print("checks:", pathlib.Path(exercise_checks.__file__).parent)
 """
 
 
@@ -202,7 +202,7 @@ def test_the_cell_fetches_the_course_in_colab(colab, tmp_path):
         clone = folder / "aecourse"
         seen = f"course: {clone} True {clone / 'notebooks'}"
         assert output.count(seen) == (len(cells) // 2)
-        assert f"checks: {clone / 'notebooks' / 'exercise_checks.py'}" in output
+        assert f"checks: {clone / 'notebooks' / 'exercise_checks'}" in output
     # Fetched once, and not again inside itself.
     assert os.listdir(folder) == ["aecourse"]
     assert not (clone / "notebooks" / "aecourse").exists()
@@ -222,7 +222,7 @@ def test_the_cell_does_nothing_elsewhere(colab, tmp_path):
 
 
 def test_the_cell_fetches_nothing_where_the_course_is(colab, tmp_path):
-    (tmp_path / "exercise_checks.py").write_text("", encoding="utf-8")
+    (tmp_path / "exercise_checks").mkdir()
     status, output = run_cells(colab, tmp_path, tool.colab_cell(colab[1]))
     assert (status, output) == (0, "moved: False\n")
 

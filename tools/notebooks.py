@@ -314,7 +314,7 @@ import os
 import sys
 
 in_colab = "google.colab" in sys.modules
-if in_colab and not os.path.exists("exercise_checks.py"):
+if in_colab and not os.path.exists("exercise_checks"):
     address = "{address}"
     if not os.path.exists("aecourse"):
         !git clone -q --depth 1 $address aecourse
