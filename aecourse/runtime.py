@@ -9,10 +9,11 @@ backend first. Two of the course's settings are environment variables read here:
 import contextlib
 import importlib
 import logging
-import numbers
 import os
 import random
 import sys
+
+from aecourse.checks import check_count
 
 BACKENDS = ("tensorflow", "jax", "torch")
 BUDGETS = ("quick", "full")
@@ -147,12 +148,7 @@ def seed(number):
     >>> seed(3) - seed(0)
     3
     """
-    whole = isinstance(number, numbers.Integral) and not isinstance(number, bool)
-    if not whole or not 0 <= number <= _MAX_SEED:
-        raise ValueError(
-            "Argument `number` must be a whole number from 0 to 2**31 - 1. "
-            f"Received: number={number!r}"
-        )
+    check_count("number", number, minimum=0, maximum=_MAX_SEED)
     text = os.environ.get("AECOURSE_SEED", "").strip() or "0"
     if not (text.isascii() and text.isdigit()) or int(text) + number > _MAX_SEED:
         raise ValueError(

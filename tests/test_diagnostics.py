@@ -414,7 +414,7 @@ def test_a_blur_passes_as_real_which_the_docstring_warns_of():
     [
         (OTHERS * np.inf, IMAGES, "must be finite"),
         (OTHERS[:, :3], IMAGES, "must have the shape of `data`"),
-        (OTHERS, IMAGES[:1], "`num_neighbors` must be at most 0"),
+        (OTHERS, IMAGES[:1], "`reference` must be at least two images"),
         (OTHERS, np.zeros((5, 4, 3, 1)), "`reference` must hold different images"),
     ],
 )
@@ -473,7 +473,7 @@ def test_a_spherical_line_of_no_angle_is_straight(angle):
         ([0.0], [1.0, 1.0], 3, False, r"Received: z_end.shape=\(2,\)"),
         ([0.0], [1.0], 1, False, "`num_steps` must be.*at least 2"),
         ([1.0, 0.0], [0.0, 0.0], 3, True, "`z_end` must be away from the origin"),
-        ([1.0, 0.0], [-2.0, 0.0], 3, True, "`z_end` must be not opposite"),
+        ([1.0, 0.0], [-2.0, 0.0], 3, True, "`z_end` must be in a direction"),
     ],
 )
 def test_interpolate_refuses(z_start, z_end, num_steps, spherical, message):

@@ -377,7 +377,7 @@ def test_building_the_layer_leaves_the_encoder_as_it_was():
 )
 def test_refuses_an_encoder_that_updates_weights_or_adds_losses(method, layer, name):
     encoder = chain((4,), keras.layers.Dense(4), layer(), keras.layers.Dense(2))
-    with pytest.raises(ValueError, match=f"`encoder`.*Received: encoder='{name}'"):
+    with pytest.raises(ValueError, match=f"`encoder`.*Received: encoder with '{name}'"):
         layers.JacobianPenalty(encoder, method=method)
 
 
@@ -394,7 +394,7 @@ def test_refuses_what_is_no_model_of_one_input_and_one_output():
         models.dense_encoder((4,), 2, variational=True),
         keras.Sequential([keras.layers.Dense(3)]),
     ):
-        with pytest.raises(ValueError, match="`encoder`.*Received: encoder="):
+        with pytest.raises(ValueError, match="`encoder`.*Received: encoder"):
             layers.JacobianPenalty(encoder)
 
 

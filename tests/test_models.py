@@ -242,7 +242,7 @@ def test_autoencoder_refuses_parts_that_do_not_fit():
     )
     with pytest.raises(ValueError, match="the decoder's input"):
         models.autoencoder(encoder, decoder)
-    with pytest.raises(ValueError, match="`decoder`.*Received: decoder="):
+    with pytest.raises(ValueError, match="`decoder`.*Received: decoder.output_shape="):
         models.autoencoder(encoder, models.dense_decoder((8, 9, 1), 2))
 
 

@@ -339,7 +339,7 @@ def test_takes_zeros_on_a_linear_scale_and_the_color_of_the_model():
         ([1.0, 0.0], {}, r"`values` must be positive.*values.min\(\)=0"),
         ([1.0, np.nan], {}, "`values` must be finite"),
         (np.eye(2), {"log_scale": False}, r"`values` must have one.*\(2, 2\)"),
-        ([], {}, "`values` must have one axis and at least one value"),
+        ([], {}, "`values` must have the shape"),
         ([1.0], {"threshold": 1.0, "num_kept": 1}, "`num_kept` must be None"),
         ([1.0], {"num_kept": 0}, "`num_kept` must be.*num_kept=0"),
         ([1.0], {"model": "gan"}, "`model` must be one of.*model='gan'"),
@@ -396,7 +396,7 @@ def test_names_a_narrow_logarithmic_scale_by_plain_numbers():
     [
         ({}, {}, "`curves` must be a dictionary with at least one"),
         ({"a": [1.0, np.nan]}, {}, r"`curves\['a'\]` must be finite"),
-        ({"a": [[1.0]]}, {}, r"`curves\['a'\]` must have one axis"),
+        ({"a": [[1.0]]}, {}, r"`curves\['a'\]` must have the shape"),
         ({"a": [1.0, 0.0]}, {"log_scale": True}, r"`curves\['a'\]` must be positive"),
         ({"a": [1.0, 2.0]}, {"x": [1.0]}, r"`x` must have a place.*x.shape=\(1,\)"),
         ({"a": [1.0]}, {"references": {"b": np.nan}}, r"`references\['b'\]` must be"),

@@ -185,8 +185,8 @@ def test_the_standard_normal_prior_is_the_default():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"nll": lambda x, x_hat: x - x_hat}, "`nll` must give one number a code"),
-        ({"log_prior": lambda z: z}, "`log_prior` must give one number a code"),
+        ({"nll": lambda x, x_hat: x - x_hat}, "`nll` must give one number per code"),
+        ({"log_prior": lambda z: z}, "`log_prior` must give one number per code"),
     ],
 )
 def test_importance_sampled_nll_refuses(change, message):

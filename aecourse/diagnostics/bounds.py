@@ -12,8 +12,10 @@ from keras import ops
 from scipy.special import logsumexp
 
 from aecourse import objectives
-from aecourse.checks import check_count, check_same_shape, finite_array, refuse
-from aecourse.diagnostics.posteriors import _codes
+from aecourse.checks import check_count, finite_array, refuse
+from aecourse.diagnostics.posteriors import check_posteriors
+
+_LOG_2_PI = math.log(2 * math.pi)
 
 
 def importance_sampled_nll(
@@ -119,9 +121,14 @@ class ImportanceWeightedBound:
 
     @property
     def standard_error(self):
-        """Of that mean, shape `(num_bounds,)`: the spread of draws and examples."""
-        spread = self.per_example.std(axis=0, ddof=1)
-        return spread / math.sqrt(len(self.per_example))
+        """Of that mean, shape `(num_bounds,)`: the spread of draws and examples.
+
+        NaN for one example, which has no spread.
+        """
+        num_examples, num_bounds = self.per_example.shape
+        if num_examples < 2:
+            return np.full(num_bounds, np.nan)
+        return self.per_example.std(axis=0, ddof=1) / math.sqrt(num_examples)
 
 
 def importance_weighted_bound(
@@ -251,8 +258,8 @@ def _log_weights(
     z_mean, z_log_var = _encode(encoder, x, batch_size)
     num_examples, latent_dim = z_mean.shape
 
-    # Every call decodes `rows` examples times `columns` samples: one shape, compiled
-    # once. What the last call has too much is computed and dropped.
+    # Every call decodes `rows` examples times `columns` samples. The last batch is
+    # padded to keep one compiled shape.
     num_calls = math.ceil(num_samples / batch_size)
     columns = math.ceil(num_samples / num_calls)
     rows = min(num_examples, max(1, batch_size // columns))
@@ -265,15 +272,15 @@ def _log_weights(
         generators = [np.random.default_rng([seed, index]) for index in chosen]
         mean, log_var = z_mean[chosen, None], z_log_var[chosen, None]
         for done in range(0, num_samples, columns):
-            noise = np.stack(
-                [one.standard_normal((columns, latent_dim)) for one in generators]
-            )
+            shape = (columns, latent_dim)
+            noise = np.stack([rng.standard_normal(shape) for rng in generators])
             z = mean + np.exp(0.5 * log_var) * noise
             nats = score.predict_on_batch([x[chosen], z.astype("float32")])
-            # log p(z) - log q(z given x); with N(0, I) the constants cancel.
-            log_p = -(z**2) if log_prior is None else math.log(2 * math.pi)
-            log_ratio = 0.5 * np.sum(noise**2 + log_var + log_p, axis=-1)
-            log_weights = log_ratio - nats
+            log_q = -0.5 * np.sum(_LOG_2_PI + log_var + noise**2, axis=-1)
+            log_p = -0.5 * np.sum(_LOG_2_PI + z**2, axis=-1)
+            if log_prior is not None:
+                log_p = 0.0  # it is in `nats` already
+            log_weights = log_p - log_q - nats
             yield slice(start, stop), log_weights[: stop - start, : num_samples - done]
         bar.update(stop)
 
@@ -288,64 +295,62 @@ def _encode(encoder, x, batch_size):
             f"Received: encoder(x)={output}"
         )
     model = keras.Model(x_input, list(output))
-    # Not `predict`, which copies all of `x` on some backends. Batches of one size.
+    # Not `predict`, which copies all of `x` on some backends. The last batch is padded
+    # to keep one compiled shape.
     rows = min(len(x), batch_size)
     codes = []
     for start in range(0, len(x), rows):
         chosen = np.minimum(np.arange(start, start + rows), len(x) - 1)
         codes.append(model.predict_on_batch(x[chosen]))
     z_mean, z_log_var = (
-        _codes(name, np.concatenate(parts)[: len(x)])
-        for name, parts in zip(
-            ("z_mean", "z_log_var"), zip(*codes, strict=True), strict=True
-        )
+        np.concatenate(parts)[: len(x)] for parts in zip(*codes, strict=True)
     )
-    check_same_shape("z_log_var", z_log_var.shape, "z_mean", z_mean.shape)
-    return z_mean, z_log_var
+    return check_posteriors(z_mean, z_log_var)
 
 
 def _scorer(decoder, nll, log_prior, x, num_samples, latent_dim):
-    """Model from `x` and `(batch, num_samples, latent_dim)` codes to nats a code.
+    """Model from `x` and `(batch, num_samples, latent_dim)` codes to nats per code.
 
-    Decoder, likelihood and prior in one model, so that one compiled call does all and
-    only one number a code comes back.
+    Decoder, likelihood and prior are one model, so that one compiled call does all and
+    only one number per code comes back.
     """
     x_input = keras.Input(x.shape[1:])
     z_input = keras.Input((num_samples, latent_dim))
     z = ops.reshape(z_input, (-1, latent_dim))
     x_repeated = ops.repeat(x_input, num_samples, axis=0)
     nats = nll(x_repeated, decoder(z))
-    _check_one_a_code("nll", nats)
+    _check_one_per_code("nll", nats)
     if log_prior is not None:
         if not isinstance(log_prior, keras.layers.Layer):
             # As a layer it meets tensors only, never Keras' symbols, and so may combine
             # the codes with tensors of its own; float32 under mixed precision too.
             log_prior = keras.layers.Lambda(log_prior, dtype="float32")
         log_p = log_prior(z)
-        _check_one_a_code("log_prior", log_p)
+        _check_one_per_code("log_prior", log_p)
         nats = nats - log_p
     return keras.Model([x_input, z_input], ops.reshape(nats, (-1, num_samples)))
 
 
-def _check_one_a_code(name, value):
+def _check_one_per_code(name, value):
     if len(value.shape) != 1:
         raise ValueError(
-            f"Argument `{name}` must give one number a code, shape `(batch,)`. "
+            f"Argument `{name}` must give one number per code, shape `(batch,)`. "
             f"Received: {name} with output of shape {tuple(value.shape)}"
         )
 
 
 def _examples(x, nll):
-    """Finite float32 examples in the range of the likelihood; no copy if they are."""
+    """Finite float32 examples in the range of the likelihood, or a refusal."""
+    # Not by `finite_array`, which makes a float64 copy: `x` may be most of the memory.
     x = np.asarray(x, dtype="float32")
     if x.ndim < 2 or x.size == 0:
         raise ValueError(
-            "Argument `x` must have the shape `(num_examples, ...)`, with at least one "
-            f"example. Received: x.shape={x.shape}"
+            "Argument `x` must have the shape (num_examples, ...), and at least one "
+            f"entry. Received: x.shape={x.shape}"
         )
     low, high = x.min(), x.max()
     if not (math.isfinite(low) and math.isfinite(high)):
-        finite_array("x", x)  # raises
+        finite_array("x", x)  # raises, and counts the entries
     unit_range = (
         objectives.bernoulli_nll,
         objectives.continuous_bernoulli_nll,

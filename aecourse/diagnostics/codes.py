@@ -12,6 +12,8 @@ from sklearn.preprocessing import StandardScaler
 
 from aecourse.checks import check_count, check_same_shape, finite_array, refuse
 
+_EXAMPLES = "(num_examples, ...)"
+
 
 def nearest_neighbors(queries, data, num_neighbors=1):
     """Nearest rows of `data` in the Euclidean distance between images or codes.
@@ -39,15 +41,13 @@ def nearest_neighbors(queries, data, num_neighbors=1):
     >>> print(*indices[0], *distances[0].round(2))
     0 1 1.0 4.24
     """
-    data = _rows("data", data)
+    data = finite_array("data", data, min_ndim=2, shape=_EXAMPLES)
     if queries is not None:
-        queries = _rows("queries", queries)
+        queries = finite_array("queries", queries, min_ndim=2, shape=_EXAMPLES)
         check_same_shape("queries", queries.shape[1:], "data", data.shape[1:])
         queries = queries.reshape(len(queries), -1)
-    check_count("num_neighbors", num_neighbors)
-    num_others = len(data) - (queries is None)
-    if num_neighbors > num_others:
-        refuse("num_neighbors", f"at most {num_others}, as many as are", num_neighbors)
+    num_candidates = len(data) if queries is not None else len(data) - 1
+    check_count("num_neighbors", num_neighbors, maximum=num_candidates)
     search = NearestNeighbors(n_neighbors=num_neighbors, algorithm="brute")
     distances, indices = search.fit(data.reshape(len(data), -1)).kneighbors(queries)
     return indices, distances
@@ -87,12 +87,16 @@ def off_manifold_distance(x, reference):
         Kynkaanniemi et al., "Improved precision and recall metric for assessing
         generative models" (2019), on judging samples by distances to real neighbors.
     """
+    reference = finite_array("reference", reference, min_ndim=2, shape=_EXAMPLES)
+    if len(reference) < 2:
+        received = f"reference.shape={reference.shape}"
+        refuse("reference", "at least two images", received=received)
     _, among_real = nearest_neighbors(None, reference)
     unit = np.median(among_real)
     if unit == 0:
         raise ValueError(
             "Argument `reference` must hold different images. "
-            "Received: reference with a copy of most images"
+            "Received: reference where most images have an equal one"
         )
     _, distances = nearest_neighbors(x, reference)
     return distances[:, 0] / unit
@@ -132,12 +136,9 @@ def interpolate(z_start, z_end, num_steps, spherical=False):
     Reference:
         White, "Sampling Generative Networks" (2016), section 2.1.
     """
-    z_start, z_end = finite_array("z_start", z_start), finite_array("z_end", z_end)
-    if z_start.ndim not in (1, 2) or z_start.size == 0:
-        raise ValueError(
-            "Argument `z_start` must have the shape `(latent_dim,)` or `(num_pairs, "
-            f"latent_dim)`. Received: z_start.shape={z_start.shape}"
-        )
+    shape = "(latent_dim,) or (num_pairs, latent_dim)"
+    z_start = finite_array("z_start", z_start, ndim=(1, 2), shape=shape)
+    z_end = finite_array("z_end", z_end)
     check_same_shape("z_end", z_end.shape, "z_start", z_start.shape)
     check_count("num_steps", num_steps, minimum=2)
     t = np.linspace(0.0, 1.0, num_steps)[:, None]
@@ -148,17 +149,22 @@ def interpolate(z_start, z_end, num_steps, spherical=False):
     a_length, b_length = (np.linalg.norm(z, axis=-1, keepdims=True) for z in (a, b))
     for name, length in (("z_start", a_length), ("z_end", b_length)):
         if not length.all():
-            refuse(name, "away from the origin for a spherical line", "a zero code")
+            expected = "away from the origin for a spherical line"
+            refuse(name, expected, received=f"{name} with a code of zeros")
     a, b = a / a_length, b / b_length
-    # Twice the half angle: accurate near 0 and near 180 degrees, unlike an arc cosine.
-    sides = (np.linalg.norm(z, axis=-1, keepdims=True) for z in (a - b, a + b))
-    angle = 2 * np.arctan2(*sides)
+    # The tangent of half the angle is |a - b| / |a + b|: accurate near 0 and near 180
+    # degrees, unlike an arc cosine.
+    apart, together = (
+        np.linalg.norm(z, axis=-1, keepdims=True) for z in (a - b, a + b)
+    )
+    angle = 2 * np.arctan2(apart, together)
     if np.any(angle > np.pi - 1e-6):
-        refuse("z_end", "not opposite to `z_start` for a spherical line", "-z_start")
-    # sin(t angle) / sin(angle), which is t where the angle is 0.
-    weights = (s * np.sinc(s * angle / np.pi) for s in (1 - t, t))
-    direction = sum(w * z for w, z in zip(weights, (a, b), strict=True))
-    direction = direction / np.sinc(angle / np.pi)
+        expected = "in a direction not opposite to `z_start` for a spherical line"
+        refuse("z_end", expected, received="z_end with a code opposite to its start")
+    # The weights sin((1 - t) angle) / sin(angle) and sin(t angle) / sin(angle), where
+    # NumPy's sinc(x) = sin(pi x) / (pi x) keeps them finite at an angle of 0.
+    weight_a, weight_b = (s * np.sinc(s * angle / np.pi) for s in (1 - t, t))
+    direction = (weight_a * a + weight_b * b) / np.sinc(angle / np.pi)
     return ((1 - t) * a_length + t * b_length) * direction
 
 
@@ -198,7 +204,8 @@ def downstream_accuracy(z_train, y_train, z_test, y_test, classifier="1nn"):
         (1927); Alain & Bengio, "Understanding intermediate layers using linear
         classifier probes" (2017).
     """
-    z_train, z_test = _rows("z_train", z_train), _rows("z_test", z_test)
+    z_train = finite_array("z_train", z_train, min_ndim=2, shape=_EXAMPLES)
+    z_test = finite_array("z_test", z_test, min_ndim=2, shape=_EXAMPLES)
     check_same_shape("z_test", z_test.shape[1:], "z_train", z_train.shape[1:])
     labels = {"y_train": (y_train, z_train), "y_test": (y_test, z_test)}
     for name, (y, z) in labels.items():
@@ -246,23 +253,13 @@ def elbow(sizes, errors):
     Reference:
         Satopaa et al., "Finding a 'Kneedle' in a Haystack" (2011), for the rule.
     """
-    sizes, errors = finite_array("sizes", sizes), finite_array("errors", errors)
+    sizes = finite_array("sizes", sizes, ndim=1, shape="(num_sizes,)")
+    errors = finite_array("errors", errors)
     check_same_shape("errors", errors.shape, "sizes", sizes.shape)
-    if sizes.ndim != 1 or len(sizes) < 3 or np.any(np.diff(sizes) <= 0):
+    if len(sizes) < 3 or np.any(np.diff(sizes) <= 0):
         refuse("sizes", "an increasing vector of at least 3 sizes", sizes)
     if errors[-1] >= errors[0]:
         refuse("errors", "lower at the last size than at the first", errors)
     along = (sizes - sizes[0]) / (sizes[-1] - sizes[0])
     height = (errors - errors[-1]) / (errors[0] - errors[-1])
     return float(sizes[np.argmin(height + along)])
-
-
-def _rows(name, value):
-    """A finite float64 array of examples, of any shape an example."""
-    value = finite_array(name, value)
-    if value.ndim < 2 or value.size == 0:
-        raise ValueError(
-            f"Argument `{name}` must have the shape `(num_examples, ...)`, with at "
-            f"least one example. Received: {name}.shape={value.shape}"
-        )
-    return value

@@ -42,8 +42,8 @@ def psnr(x, x_hat):
     with np.errstate(divide="ignore"):  # equal images
         return np.array(
             [
-                peak_signal_noise_ratio(one, other, data_range=1.0)
-                for one, other in zip(x, x_hat, strict=True)
+                peak_signal_noise_ratio(image, image_hat, data_range=1.0)
+                for image, image_hat in zip(x, x_hat, strict=True)
             ]
         )
 
@@ -98,8 +98,8 @@ def ssim(x, x_hat):
     }
     return np.array(
         [
-            structural_similarity(one, other, **settings)
-            for one, other in zip(x, x_hat, strict=True)
+            structural_similarity(image, image_hat, **settings)
+            for image, image_hat in zip(x, x_hat, strict=True)
         ]
     )
 
@@ -177,13 +177,8 @@ def _gradient_energy(images):
 
 def _images(name, value):
     """Finite float64 images with a channel axis."""
-    value = finite_array(name, value)
-    if value.ndim not in (3, 4) or value.size == 0:
-        raise ValueError(
-            f"Argument `{name}` must have the shape `(num_images, height, width)` or "
-            "`(num_images, height, width, channels)`. "
-            f"Received: {name}.shape={value.shape}"
-        )
+    shape = "(num_images, height, width) or (num_images, height, width, channels)"
+    value = finite_array(name, value, ndim=(3, 4), shape=shape)
     return value if value.ndim == 4 else value[..., None]
 
 

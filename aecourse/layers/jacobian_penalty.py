@@ -117,9 +117,12 @@ class JacobianPenalty(keras.layers.Layer):
         return self.encoder.compute_output_shape(input_shape)
 
     def get_config(self):
-        # Keras marks an object as shared when it writes it a second time, but hands out
-        # a copy of a nested model's layers, where later marks are missing. Written
-        # twice, the encoder has its marks, and a `TiedDense` outside keeps its tie.
+        # Works around two habits of Keras 3 that together cut the tie of a `TiedDense`
+        # behind this layer when a file is read. Keras marks a layer as shared
+        # (`shared_object_id`) only when it is serialized a second time, by writing the
+        # mark into the first config as well. And a functional model returns a deep
+        # copy of its layers' configs, which later marks do not reach. Serialized once
+        # for nothing, the encoder's layers have their marks in the config below.
         keras.saving.serialize_keras_object(self.encoder)
         return {
             **super().get_config(),
@@ -144,7 +147,8 @@ def _check_encoder(encoder):
     if not inputs or not outputs or len(inputs) != 1 or len(outputs) != 1:
         refuse("encoder", expected, encoder)
     if None in inputs[0].shape[1:] or None in outputs[0].shape[1:]:
-        refuse("encoder", expected, f"{inputs[0].shape} -> {outputs[0].shape}")
+        shapes = f"{inputs[0].shape} to {outputs[0].shape}"
+        refuse("encoder", expected, received=f"encoder from {shapes}")
 
     # Run it once in training, see what has changed, and put it back.
     before = [ops.convert_to_numpy(variable) for variable in encoder.variables]
@@ -159,12 +163,14 @@ def _check_encoder(encoder):
         variable.assign(value)
     for layer in _leaves(encoder):
         if any(id(variable) in moved for variable in layer.variables):
-            refuse("encoder", "without layers that update their weights", layer.name)
+            expected = "without layers that update their weights"
+            refuse("encoder", expected, received=f"encoder with {layer.name!r}")
         num_regularized = sum(
             variable.regularizer is not None for variable in layer.trainable_variables
         )
         if len(layer.losses) > num_regularized:
-            refuse("encoder", "without layers that add a loss", layer.name)
+            expected = "without layers that add a loss"
+            refuse("encoder", expected, received=f"encoder with {layer.name!r}")
 
 
 def _leaves(model):

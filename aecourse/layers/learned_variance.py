@@ -69,10 +69,7 @@ class LearnedVariance(keras.layers.Layer):
         if not isinstance(per_pixel, bool):
             refuse("per_pixel", "True or False", per_pixel)
         check_number("min_variance", min_variance, minimum=0)
-        check_number("initial_variance", initial_variance, minimum=0)
-        if initial_variance <= min_variance:
-            expected = f"above `min_variance`, {min_variance:g}"
-            refuse("initial_variance", expected, initial_variance)
+        check_number("initial_variance", initial_variance, above=min_variance)
         self.per_pixel = per_pixel
         self.initial_variance = initial_variance
         self.min_variance = min_variance
@@ -80,7 +77,8 @@ class LearnedVariance(keras.layers.Layer):
     def build(self, input_shape):
         shape = tuple(input_shape[1:]) if self.per_pixel else ()
         if None in shape:
-            refuse("inputs", "of known size with `per_pixel=True`", tuple(input_shape))
+            received = f"inputs.shape={tuple(input_shape)}"
+            refuse("inputs", "of known size with `per_pixel=True`", received=received)
         start = math.log(self.initial_variance - self.min_variance)
         # Float32 under mixed precision too: half precision cannot hold the floor.
         self.log_excess = self.add_weight(

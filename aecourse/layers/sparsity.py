@@ -5,7 +5,8 @@ from keras import ops
 
 from aecourse.checks import check_count, check_number, refuse
 
-# Keeps the logarithms finite, and alters no penalty that float32 could resolve.
+# How far a mean of 0 or 1 is moved inward, so that its logarithms are finite: as far as
+# float32 resolves a number near 1.
 _MARGIN = 1e-7
 
 
@@ -62,9 +63,7 @@ class KLSparsity(keras.layers.Layer):
     def __init__(self, target=0.05, weight=1.0, **kwargs):
         # The inputs keep their dtype: the penalty is computed in float32 always.
         super().__init__(autocast=False, **kwargs)
-        check_number("target", target, minimum=0, maximum=1)
-        if target in (0, 1):
-            refuse("target", "above 0 and below 1", target)
+        check_number("target", target, above=0, below=1)
         check_number("weight", weight, minimum=0)
         self.target = target
         self.weight = weight
@@ -72,7 +71,9 @@ class KLSparsity(keras.layers.Layer):
     def call(self, inputs):
         h = ops.cast(inputs, "float32")
         mean = ops.mean(h, axis=tuple(range(len(h.shape) - 1)))
-        # Squeezed rather than clipped: what is clipped has no gradient.
+        # From 0..1 into _MARGIN..1 - _MARGIN, with a slope of nearly 1. A clip to these
+        # bounds would leave a silent unit, mean 0, without a gradient to wake it. Means
+        # outside [0, 1] have none.
         mean = _MARGIN + (1 - 2 * _MARGIN) * ops.clip(mean, 0.0, 1.0)
         target = self.target
         kl = target * ops.log(target / mean)

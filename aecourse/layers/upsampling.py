@@ -299,11 +299,31 @@ class SubPixelConv2D(_UpsamplingConv2D):
     """
 
     def build(self, input_shape):
-        # The stock layer makes the weights, of as many channels as there are phases.
-        filters = self.filters
-        self.filters = filters * math.prod(self.strides)
-        super().build(input_shape)
-        self.filters = filters
+        # As the stock layer does, but with `filters` channels for each phase.
+        num_channels = math.prod(self.strides) * self.filters
+        self.input_spec = keras.InputSpec(min_ndim=4, axes={-1: input_shape[-1]})
+        self._kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, input_shape[-1], num_channels),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(num_channels,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        if self.lora_rank:
+            self.enable_lora(self.lora_rank)
+
+    def enable_lora(self, rank, *args, **kwargs):
+        # The stock layer would size a factor for `filters` channels.
+        refuse("lora_rank", "None for this layer", rank)
 
     def call(self, inputs):
         phases = ops.conv(inputs, self.kernel, padding=self.padding)

@@ -79,7 +79,8 @@ class VariationalAutoencoder(keras.Model):
         super().__init__(name=name, **kwargs)
         if len(encoder.outputs) != 2:
             expected = "a model with two outputs, z_mean and z_log_var"
-            refuse("encoder", expected, f"{len(encoder.outputs)} output(s)")
+            received = f"encoder with {len(encoder.outputs)} outputs"
+            refuse("encoder", expected, received=received)
         check_fit(encoder, decoder)
         self.encoder = encoder
         self.decoder = decoder
@@ -125,7 +126,7 @@ class VariationalAutoencoder(keras.Model):
     def reconstruct(self, x, batch_size=128):
         """The intensities decoded from the posterior means of `x`: NumPy, as `x`."""
         z_mean, _ = self.encode(x, batch_size)
-        return self._to_intensity(z_mean, batch_size)
+        return self._decode(z_mean, batch_size)
 
     def generate(self, num_images, seed=None, batch_size=128):
         """`num_images` images decoded from draws of the prior: NumPy intensities.
@@ -135,13 +136,17 @@ class VariationalAutoencoder(keras.Model):
         check_count("num_images", num_images)
         rng = np.random.default_rng(seed)
         z = rng.standard_normal((num_images, self.decoder.input_shape[-1]), "float32")
-        return self._to_intensity(z, batch_size)
+        return self._decode(z, batch_size)
 
-    def _to_intensity(self, z, batch_size):
-        outputs = self.decoder.predict(z, batch_size=batch_size, verbose=0)
-        # A second half of channels holds log-variances.
-        means = outputs[..., : self.encoder.input_shape[-1]]
-        return ops.convert_to_numpy(self.output_activation(means))
+    def _decode(self, z, batch_size):
+        """Intensities: the first parameter of p(x given z), activated."""
+        parameters = self.decoder.predict(z, batch_size=batch_size, verbose=0)
+        # A likelihood with two parameters has as many channels again: the means of the
+        # data's channels come first, log-variances or log-scales after them.
+        num_channels = self.encoder.input_shape[-1]
+        return ops.convert_to_numpy(
+            self.output_activation(parameters[..., :num_channels])
+        )
 
     def get_config(self):
         regularization = self.kl_regularization.get_config()

@@ -92,7 +92,8 @@ def spectrum(
     ax.plot(index, values, color=color, linewidth=1)
     for chosen, fill in ((kept, color), (~kept, "white")):
         ax.plot(
-            *(index[chosen], values[chosen]),
+            index[chosen],
+            values[chosen],
             color=color,
             linestyle="",
             marker=marker,
@@ -163,7 +164,8 @@ def learning_curves(
                 f"of {name!r}. Received: x.shape={places.shape}"
             )
         ax.plot(
-            *(places[: len(values)], values),
+            places[: len(values)],
+            values,
             **looks[name],
             markevery=max(1, len(values) // 8),
             markersize=5,
@@ -234,12 +236,19 @@ def elbow_curves(
     for name, size in (elbows or {}).items():
         if name not in curves or size not in sizes:
             refuse("elbows", "names of `curves`, each with one of `sizes`", elbows)
-        place = (size, curves[name][int(np.argmax(sizes == size))])
-        look = {"color": colors[name], "fillstyle": "none", "markersize": 14}
-        ax.plot(*place, marker="o", linestyle="", **look)
+        value = curves[name][int(np.argmax(sizes == size))]
+        ax.plot(
+            size,
+            value,
+            color=colors[name],
+            linestyle="",
+            marker="o",
+            markersize=14,
+            fillstyle="none",
+        )
         ax.annotate(
             f"elbow at {size:g}",
-            place,
+            (size, value),
             xytext=(9, 9),
             textcoords="offset points",
             color=colors[name],

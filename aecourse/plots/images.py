@@ -137,19 +137,11 @@ def image_rows(rows, title=None, ax=None):
 
 def grid_images(images, signed=False):
     """Float images without a grey channel axis, cut to [0, 1] unless signed."""
-    images = finite_array("images", images)
-    channels = images.shape[3:]
-    if (
-        images.ndim not in (3, 4)
-        or images.size == 0
-        or channels not in ((), (1,), (3,))
-    ):
-        raise ValueError(
-            "Argument `images` must have the shape `(num_images, height, width)` or "
-            "`(num_images, height, width, channels)` with 1 or 3 channels. "
-            f"Received: images.shape={images.shape}"
-        )
-    if channels == (1,):
+    shape = "(num_images, height, width), or with 1 or 3 channels as the fourth axis"
+    images = finite_array("images", images, ndim=(3, 4), shape=shape)
+    if images.ndim == 4 and images.shape[3] not in (1, 3):
+        refuse("images", f"of shape {shape}", received=f"images.shape={images.shape}")
+    if images.shape[3:] == (1,):
         images = images[..., 0]
     if signed:
         if images.ndim == 4:

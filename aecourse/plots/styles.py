@@ -22,8 +22,16 @@ COLORS = {model: style["color"] for model, style in STYLES.items()}
 # Ten classes: Okabe & Ito without the yellow, which is faint on white, and three more;
 # each class with its own marker.
 CLASS_COLORS = (
-    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"),
-    *("#D55E00", "#000000", "#332288", "#555555", "#7B3F00"),
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#000000",
+    "#332288",
+    "#555555",
+    "#7B3F00",
 )
 CLASS_MARKERS = "osD^vP*X<>"
 
