@@ -115,9 +115,11 @@ class GaussianNLL(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         if self.variance is not None:
-            return objectives.gaussian_nll(y_true, y_pred, math.log(self.variance))
+            return objectives.gaussian_nll(
+                y_true, y_pred, log_var=math.log(self.variance)
+            )
         x_mean, log_var = _split_parameters(y_true, y_pred)
-        return objectives.gaussian_nll(y_true, x_mean, log_var)
+        return objectives.gaussian_nll(y_true, x_mean, log_var=log_var)
 
     def get_config(self):
         return {**super().get_config(), "variance": self.variance}
@@ -159,7 +161,7 @@ class DiscretizedLogisticNLL(keras.losses.Loss):
     def call(self, y_true, y_pred):
         x_mean, log_scale = _split_parameters(y_true, y_pred)
         return objectives.discretized_logistic_nll(
-            y_true, x_mean, log_scale, self.num_levels
+            y_true, x_mean, log_scale=log_scale, num_levels=self.num_levels
         )
 
     def get_config(self):

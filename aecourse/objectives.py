@@ -164,7 +164,7 @@ def continuous_bernoulli_mean(x_logits):
     return 0.5 + ops.where(near, series, ops.sign(x_logits) * far)
 
 
-def gaussian_nll(x, x_mean, log_var=0.0):
+def gaussian_nll(x, x_mean, *, log_var=0.0):
     """Negative log-density of `x` under N(x_mean, exp(log_var)), features independent.
 
     Args:
@@ -195,7 +195,7 @@ def gaussian_nll(x, x_mean, log_var=0.0):
     return _sum_features(0.5 * (squared + log_var + math.log(2 * math.pi)))
 
 
-def discretized_logistic_nll(x, x_mean, log_scale, num_levels=256):
+def discretized_logistic_nll(x, x_mean, *, log_scale, num_levels=256):
     """Negative log-probability of quantized features under a rounded logistic.
 
     A logistic variable with location `x_mean` and scale `exp(log_scale)` is rounded
@@ -218,7 +218,7 @@ def discretized_logistic_nll(x, x_mean, log_scale, num_levels=256):
 
     Example:
 
-    >>> nll = discretized_logistic_nll([[1.0]], [[0.5]], 0.0, num_levels=2)
+    >>> nll = discretized_logistic_nll([[1.0]], [[0.5]], log_scale=0.0, num_levels=2)
     >>> print(f"{float(nll[0]):.4f}")
     0.6931
 

@@ -56,7 +56,7 @@ class CyclicalAnnealing(keras.optimizers.schedules.LearningRateSchedule):
         Vanishing" (2019).
     """
 
-    def __init__(self, num_steps, num_cycles=4, ratio=0.5, top=1.0):
+    def __init__(self, num_steps, num_cycles=4, *, ratio=0.5, top=1.0):
         check_count("num_cycles", num_cycles)
         check_count("num_steps", num_steps, minimum=num_cycles)
         check_number("ratio", ratio, above=0, maximum=1)

@@ -86,10 +86,14 @@ def build(x_train, num_samples, seed):
     keras.utils.set_random_seed(seed)
     num_pixels = x_train.shape[1]
     encoder = models.dense_encoder(
-        (num_pixels,), LATENT_DIM, HIDDEN_UNITS, activation="tanh", variational=True
+        (num_pixels,),
+        LATENT_DIM,
+        hidden_units=HIDDEN_UNITS,
+        activation="tanh",
+        variational=True,
     )
     decoder = models.dense_decoder(
-        (num_pixels,), LATENT_DIM, HIDDEN_UNITS, activation="tanh"
+        (num_pixels,), LATENT_DIM, hidden_units=HIDDEN_UNITS, activation="tanh"
     )
     mean = np.clip(x_train.mean(axis=0), 1e-3, 1 - 1e-3)
     decoder.get_layer("flat_output").bias.assign(np.log(mean) - np.log1p(-mean))
@@ -159,7 +163,7 @@ def main():
     z_mean, _ = encoder.predict(x_test, batch_size=1000, verbose=0)
     active = diagnostics.active_units(z_mean)
     nll = diagnostics.importance_sampled_nll(
-        encoder, decoder, x_test, num_samples=options.test_samples, seed=options.seed
+        encoder, decoder, x=x_test, num_samples=options.test_samples, seed=options.seed
     )
     error = nll.std() / math.sqrt(len(nll))
     print(

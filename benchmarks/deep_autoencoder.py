@@ -88,11 +88,13 @@ def train(digits, num_epochs, seed):
     """Train from `seed`; return the model and the minutes it took."""
     keras.utils.set_random_seed(seed)
     shape = digits.x_train.shape[1:]
-    encoder = models.dense_encoder(shape, LATENT_DIM, HIDDEN_UNITS, activation="gelu")
+    encoder = models.dense_encoder(
+        shape, LATENT_DIM, hidden_units=HIDDEN_UNITS, activation="gelu"
+    )
     decoder = models.dense_decoder(
         shape,
         LATENT_DIM,
-        HIDDEN_UNITS[::-1],
+        hidden_units=HIDDEN_UNITS[::-1],
         activation="gelu",
         output_activation="sigmoid",
     )

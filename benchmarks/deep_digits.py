@@ -36,8 +36,8 @@ def build():
     """The untrained model, from intensities to logits."""
     shape = (28, 28, 1)
     return models.autoencoder(
-        models.dense_encoder(shape, LATENT_DIM, HIDDEN_UNITS),
-        models.dense_decoder(shape, LATENT_DIM, HIDDEN_UNITS[::-1]),
+        models.dense_encoder(shape, LATENT_DIM, hidden_units=HIDDEN_UNITS),
+        models.dense_decoder(shape, LATENT_DIM, hidden_units=HIDDEN_UNITS[::-1]),
         name="deep_digits",
     )
 

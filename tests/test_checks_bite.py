@@ -70,7 +70,7 @@ BREAKS = {
         test_schedules.test_acts_inside_the_compiled_step,
     ),
     "a masked convolution that sees its own pixel": (
-        (layers.MaskedConv2D, "mask", layers.MaskedConv2D(1, 5, "B").mask),
+        (layers.MaskedConv2D, "mask", layers.MaskedConv2D(1, 5, mask_type="B").mask),
         test_masked_convolution.test_the_jacobian_is_strictly_lower_triangular,
     ),
     "a continuous Bernoulli without its normalizer": (

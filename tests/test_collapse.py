@@ -134,9 +134,13 @@ def test_sums_over_the_batch_on_both_sides_cancel():
 
 
 def course_vae(beta=1.0, free_bits=0.0, shape=(4, 3, 1)):
-    encoder = models.dense_encoder(shape, LATENT_DIM, (16,), variational=True)
-    decoder = models.dense_decoder(shape, LATENT_DIM, (16,))
-    return models.variational_autoencoder(encoder, decoder, beta, free_bits, seed=0)
+    encoder = models.dense_encoder(
+        shape, LATENT_DIM, hidden_units=(16,), variational=True
+    )
+    decoder = models.dense_decoder(shape, LATENT_DIM, hidden_units=(16,))
+    return models.variational_autoencoder(
+        encoder, decoder, beta=beta, free_bits=free_bits, seed=0
+    )
 
 
 @pytest.mark.parametrize(

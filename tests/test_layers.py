@@ -61,7 +61,9 @@ CONTRACTS = {
         0,
     ),
     "probes": (
-        lambda: layers.JacobianPenalty(dense_encoder(), 0.5, "hutchinson", 2, seed=1),
+        lambda: layers.JacobianPenalty(
+            dense_encoder(), 0.5, method="hutchinson", num_probes=2, seed=1
+        ),
         normal(6, 4),
         (6, 2),
         1,
@@ -76,7 +78,7 @@ CONTRACTS = {
         0,
     ),
     "masked convolution": (
-        lambda: layers.MaskedConv2D(3, (3, 5), "A", activation="relu"),
+        lambda: layers.MaskedConv2D(3, (3, 5), mask_type="A", activation="relu"),
         normal(6, 4, 5, 2),
         (6, 4, 5, 3),
         0,
@@ -475,7 +477,9 @@ def test_upsampling_without_padding_gives_the_shape_it_states(layer_class, kerne
 @pytest.mark.parametrize("strides", [1, 2, 3, (3, 2)])
 @pytest.mark.parametrize("kernel_size", [1, 3, (5, 3)])
 def test_sub_pixel_convolution_is_a_transposed_convolution(kernel_size, strides):
-    ours = layers.SubPixelConv2D(4, kernel_size, strides, bias_initializer="zeros")
+    ours = layers.SubPixelConv2D(
+        4, kernel_size, strides=strides, bias_initializer="zeros"
+    )
     x = normal(2, 5, 6, 3)
     outputs = ops.convert_to_numpy(ours(x))
     rows, columns = ours.strides
@@ -504,7 +508,7 @@ def test_sub_pixel_convolution_has_a_bias_for_each_phase():
 @pytest.mark.parametrize("strides", [2, 3, (3, 2)])
 def test_resize_convolution_keeps_a_constant_image_constant(interpolation, strides):
     layer = layers.ResizeConv2D(
-        4, 3, strides, padding="valid", interpolation=interpolation
+        4, 3, strides=strides, padding="valid", interpolation=interpolation
     )
     outputs = ops.convert_to_numpy(layer(np.ones((1, 5, 6, 3), "float32")))
     # Up to the order of a sum of 27 products.
@@ -514,7 +518,7 @@ def test_resize_convolution_keeps_a_constant_image_constant(interpolation, strid
 
 def test_resize_convolution_convolves_the_enlarged_image():
     x = normal(2, 4, 5, 3)
-    layer = layers.ResizeConv2D(3, 1, (2, 3), interpolation="nearest")
+    layer = layers.ResizeConv2D(3, 1, strides=(2, 3), interpolation="nearest")
     layer.build(x.shape)
     layer.set_weights([np.eye(3)[None, None], np.zeros(3)])
     expected = np.kron(x, np.ones((1, 2, 3, 1)))

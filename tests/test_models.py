@@ -133,7 +133,7 @@ def test_conv_builders_refuse_no_levels():
     ],
 )
 def test_conv_decoder_upsamples_as_asked(upsampling, layer_class):
-    decoder = models.conv_decoder((9, 13, 3), 3, (8, 4), upsampling=upsampling)
+    decoder = models.conv_decoder((9, 13, 3), 3, filters=(8, 4), upsampling=upsampling)
     kinds = [type(layer) for layer in decoder.layers if hasattr(layer, "strides")]
     assert kinds == [layer_class] * 2
     assert decoder.output_shape == (None, 9, 13, 3)

@@ -50,7 +50,7 @@ def test_config_restores_the_same_schedule():
 @pytest.mark.parametrize("num_steps, num_cycles", [(40, 4), (35, 5), (100, 7), (9, 9)])
 @pytest.mark.parametrize("ratio", [0.25, 0.5, 1.0])
 def test_follows_the_definition(num_steps, num_cycles, ratio):
-    schedule = CyclicalAnnealing(num_steps, num_cycles, ratio, top=1.5)
+    schedule = CyclicalAnnealing(num_steps, num_cycles, ratio=ratio, top=1.5)
     expected = defined(num_steps, num_cycles, ratio, top=1.5)
     # Cycles start in whole numbers; the rest is float32 rounding.
     np.testing.assert_allclose(values(schedule, num_steps), expected, atol=1e-6)

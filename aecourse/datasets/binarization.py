@@ -32,7 +32,7 @@ def binarize(x, seed):
     return _draw(_check_images(x), np.random.default_rng(seed))
 
 
-def dequantize(x, seed, num_levels=256):
+def dequantize(x, seed, *, num_levels=256):
     """Spread each intensity level evenly over a cell of its own, `1 / num_levels` wide.
 
     A density fitted to the levels themselves can rise without end on them: its nats
@@ -107,7 +107,7 @@ class DynamicBinarization(keras.utils.PyDataset):
     Reference: Burda, Grosse, Salakhutdinov, "Importance weighted autoencoders", 2015.
     """
 
-    def __init__(self, x, batch_size=128, seed=0, shuffle=True):
+    def __init__(self, x, batch_size=128, *, seed=0, shuffle=True):
         super().__init__()
         self.x = _check_images(x)
         check_count("batch_size", batch_size)

@@ -21,6 +21,7 @@ class Split:
 
     x_train: np.ndarray
     y_train: np.ndarray
+    _: dataclasses.KW_ONLY
     x_validation: np.ndarray
     y_validation: np.ndarray
     x_test: np.ndarray

@@ -21,6 +21,7 @@ _LOG_2_PI = math.log(2 * math.pi)
 def importance_sampled_nll(
     encoder,
     decoder,
+    *,
     x,
     num_samples=100,
     batch_size=2000,
@@ -76,7 +77,7 @@ def importance_sampled_nll(
     ...     return [ops.zeros_like(x[:, :1]), ops.zeros_like(x[:, :1])]
     >>> def decoder(z):
     ...     return 0.0 * z
-    >>> nll = importance_sampled_nll(encoder, decoder, np.ones((3, 1)), num_samples=5)
+    >>> nll = importance_sampled_nll(encoder, decoder, x=np.ones((3, 1)), num_samples=5)
     >>> print(f"{nll[0]:.4f}", nll.shape)
     0.6931 (3,)
 
@@ -134,6 +135,7 @@ class ImportanceWeightedBound:
 def importance_weighted_bound(
     encoder,
     decoder,
+    *,
     x,
     num_samples=64,
     batch_size=2000,
@@ -177,7 +179,12 @@ def importance_weighted_bound(
     ...     return [ops.zeros_like(x[:, :1]), ops.zeros_like(x[:, :1])]
     >>> def decoder(z):
     ...     return 3.0 * z
-    >>> bound = importance_weighted_bound(encoder, decoder, np.ones((3, 1)), 4)
+    >>> bound = importance_weighted_bound(
+    ...     encoder,
+    ...     decoder,
+    ...     x=np.ones((3, 1)),
+    ...     num_samples=4,
+    ... )
     >>> [int(number) for number in bound.num_samples]
     [1, 2, 4]
     >>> bool((np.diff(bound.per_example) >= 0).all())

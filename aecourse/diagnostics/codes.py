@@ -15,7 +15,7 @@ from aecourse.checks import check_count, check_same_shape, finite_array, refuse
 _EXAMPLES = "(num_examples, ...)"
 
 
-def nearest_neighbors(queries, data, num_neighbors=1):
+def nearest_neighbors(queries, data, *, num_neighbors=1):
     """Nearest rows of `data` in the Euclidean distance between images or codes.
 
     Args:
@@ -37,7 +37,11 @@ def nearest_neighbors(queries, data, num_neighbors=1):
 
     >>> import numpy as np
     >>> data = np.array([[0.0, 0.0], [3.0, 4.0], [9.0, 9.0]])
-    >>> indices, distances = nearest_neighbors(np.array([[0.0, 1.0]]), data, 2)
+    >>> indices, distances = nearest_neighbors(
+    ...     np.array([[0.0, 1.0]]),
+    ...     data,
+    ...     num_neighbors=2,
+    ... )
     >>> print(*indices[0], *distances[0].round(2))
     0 1 1.0 4.24
     """
@@ -102,7 +106,7 @@ def off_manifold_distance(x, reference):
     return distances[:, 0] / unit
 
 
-def interpolate(z_start, z_end, num_steps, spherical=False):
+def interpolate(z_start, z_end, *, num_steps, spherical=False):
     """Codes on the way from `z_start` to `z_end`, both ends included.
 
     In many dimensions the middle of a straight line is nearer to the origin than its
@@ -128,9 +132,9 @@ def interpolate(z_start, z_end, num_steps, spherical=False):
 
     >>> import numpy as np
     >>> z_start, z_end = np.array([2.0, 0.0]), np.array([0.0, 2.0])
-    >>> print(*interpolate(z_start, z_end, 3)[1])
+    >>> print(*interpolate(z_start, z_end, num_steps=3)[1])
     1.0 1.0
-    >>> print(*interpolate(z_start, z_end, 3, spherical=True)[1].round(3))
+    >>> print(*interpolate(z_start, z_end, num_steps=3, spherical=True)[1].round(3))
     1.414 1.414
 
     Reference:
@@ -168,7 +172,7 @@ def interpolate(z_start, z_end, num_steps, spherical=False):
     return ((1 - t) * a_length + t * b_length) * direction
 
 
-def downstream_accuracy(z_train, y_train, z_test, y_test, classifier="1nn"):
+def downstream_accuracy(z_train, y_train, *, z_test, y_test, classifier="1nn"):
     """How well a simple classifier tells the classes from the codes.
 
     `"1nn"` gives a code the class of its nearest training code: a judgment of the
@@ -195,7 +199,7 @@ def downstream_accuracy(z_train, y_train, z_test, y_test, classifier="1nn"):
 
     >>> import numpy as np
     >>> z, y = np.array([[0.0], [1.0], [5.0], [6.0]]), np.array([0, 0, 1, 1])
-    >>> accuracy, low, high = downstream_accuracy(z, y, z + 0.4, y)
+    >>> accuracy, low, high = downstream_accuracy(z, y, z_test=z + 0.4, y_test=y)
     >>> print(f"{accuracy:.2f}, between {low:.2f} and {high:.2f}")
     1.00, between 0.51 and 1.00
 

@@ -54,13 +54,20 @@ class EffectiveBeta:
 
     Example:
 
-    >>> meter = EffectiveBeta("gaussian", 12.25, 5.13, 1 / 784, 1 / 32)
+    >>> meter = EffectiveBeta(
+    ...     "gaussian",
+    ...     12.25,
+    ...     critical=5.13,
+    ...     reconstruction_weight=1 / 784,
+    ...     kl_weight=1 / 32,
+    ... )
     >>> meter.collapses
     True
     """
 
     kind: str
     value: float
+    _: dataclasses.KW_ONLY
     critical: float
     reconstruction_weight: float
     kl_weight: float
@@ -71,7 +78,7 @@ class EffectiveBeta:
         return self.value >= self.critical
 
 
-def effective_beta(vae, x, y=None, encoder=None, batch_size=32, seed=0):
+def effective_beta(vae, x, *, y=None, encoder=None, batch_size=32, seed=0):
     """Measure what the reductions of a compiled VAE amount to.
 
     The loss of `compile` is evaluated at chosen outputs, which gives its price a per

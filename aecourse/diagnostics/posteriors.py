@@ -114,11 +114,12 @@ class MutualInformation:
 
     mutual_information: float
     marginal_kl: float
+    _: dataclasses.KW_ONLY
     kl: float
     ceiling: float
 
 
-def mutual_information(z_mean, z_log_var, num_samples=10, seed=0):
+def mutual_information(z_mean, z_log_var, *, num_samples=10, seed=0):
     """Split the KL of the ELBO into what the code carries and what the prior misses.
 
     With the aggregated posterior q(z) = (1/N) sum_n q(z given x_n) of the N examples,
@@ -191,7 +192,7 @@ def mutual_information(z_mean, z_log_var, num_samples=10, seed=0):
             total += np.sum(own - logsumexp(log_q, axis=1))
     ceiling = math.log(num_examples)
     information = ceiling + float(total) / (num_samples * num_examples)
-    return MutualInformation(information, kl - information, kl, ceiling)
+    return MutualInformation(information, kl - information, kl=kl, ceiling=ceiling)
 
 
 def check_posteriors(z_mean, z_log_var):

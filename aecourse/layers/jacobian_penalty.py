@@ -70,7 +70,7 @@ class JacobianPenalty(keras.layers.Layer):
     """
 
     def __init__(
-        self, encoder, weight=1.0, method="exact", num_probes=1, seed=None, **kwargs
+        self, encoder, weight=1.0, *, method="exact", num_probes=1, seed=None, **kwargs
     ):
         # The encoder casts its input itself; the penalty is a float32 number always.
         super().__init__(autocast=False, **kwargs)

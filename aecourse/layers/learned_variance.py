@@ -63,7 +63,7 @@ class LearnedVariance(keras.layers.Layer):
     """
 
     def __init__(
-        self, per_pixel=False, initial_variance=0.1, min_variance=1e-6, **kwargs
+        self, per_pixel=False, initial_variance=0.1, *, min_variance=1e-6, **kwargs
     ):
         super().__init__(**kwargs)
         if not isinstance(per_pixel, bool):

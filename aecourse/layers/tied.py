@@ -43,7 +43,7 @@ class TiedDense(keras.layers.Layer):
         Networks" (2006).
     """
 
-    def __init__(self, tied_to, activation=None, use_bias=True, **kwargs):
+    def __init__(self, tied_to, activation=None, *, use_bias=True, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(tied_to, keras.layers.Dense):
             refuse("tied_to", "a keras.layers.Dense", tied_to)

@@ -159,8 +159,10 @@ def _interleave(phases, strides):
 class _UpsamplingConv2D(keras.layers.Conv2D):
     """A convolution whose `strides` multiply height and width."""
 
-    def __init__(self, filters, kernel_size, strides=1, padding="same", **kwargs):
-        super().__init__(filters, kernel_size, strides, padding, **kwargs)
+    def __init__(self, filters, kernel_size, *, strides=1, padding="same", **kwargs):
+        super().__init__(
+            filters, kernel_size, strides=strides, padding=padding, **kwargs
+        )
         if self.data_format != "channels_last":
             refuse("data_format", "'channels_last'", self.data_format)
         if max(self.dilation_rate) > 1:
@@ -224,12 +226,15 @@ class ResizeConv2D(_UpsamplingConv2D):
         self,
         filters,
         kernel_size,
+        *,
         strides=1,
         padding="same",
         interpolation="nearest",
         **kwargs,
     ):
-        super().__init__(filters, kernel_size, strides, padding, **kwargs)
+        super().__init__(
+            filters, kernel_size, strides=strides, padding=padding, **kwargs
+        )
         if interpolation not in ("nearest", "bilinear"):
             refuse("interpolation", "'nearest' or 'bilinear'", interpolation)
         self.interpolation = interpolation

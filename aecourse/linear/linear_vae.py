@@ -42,6 +42,7 @@ class LinearVAEOptimum:
 
     mean: np.ndarray
     decoder: np.ndarray
+    _: dataclasses.KW_ONLY
     encoder: np.ndarray
     z_variance: np.ndarray
     kl_per_axis: np.ndarray
@@ -50,7 +51,7 @@ class LinearVAEOptimum:
     eigenvalues: np.ndarray
 
 
-def linear_vae_optimum(x, latent_dim, variance=None):
+def linear_vae_optimum(x, latent_dim, *, variance=None):
     """The best linear VAE for data: linear encoder and decoder, Gaussian noise.
 
     Its decoder is that of probabilistic PCA with orthogonal columns. The posterior
@@ -110,7 +111,7 @@ def linear_vae_optimum(x, latent_dim, variance=None):
     )
 
 
-def predicted_active_axes(eigenvalues, latent_dim, variance, threshold=0.01):
+def predicted_active_axes(eigenvalues, latent_dim, *, variance, threshold=0.01):
     """Number of axes that a linear VAE uses, known before it is trained.
 
     An axis counts as active when the variance over the data of its posterior mean is

@@ -61,6 +61,7 @@ class PPCA:
 
     mean: np.ndarray
     loadings: np.ndarray
+    _: dataclasses.KW_ONLY
     variance: float
 
     def __post_init__(self):
@@ -162,7 +163,7 @@ class PPCA:
         return z_mean, z_covariance, -(squares / self.variance + log_det + constant) / 2
 
 
-def ppca(x, latent_dim, variance=None):
+def ppca(x, latent_dim, *, variance=None):
     """Fits probabilistic PCA by its closed form: the maximum of the likelihood.
 
     The loadings are the first principal directions u_i, scaled:
@@ -212,10 +213,10 @@ def ppca_of_components(components, latent_dim, *, variance):
     mean, eigenvalues, directions = components
     variance = _noise_variance(eigenvalues, latent_dim, variance)
     lengths = np.sqrt(np.maximum(eigenvalues[:latent_dim] - variance, 0.0))
-    return PPCA(mean, directions[:, :latent_dim] * lengths, variance)
+    return PPCA(mean, directions[:, :latent_dim] * lengths, variance=variance)
 
 
-def ppca_em(x, latent_dim, num_steps=100, seed=0):
+def ppca_em(x, latent_dim, *, num_steps=100, seed=0):
     """Fits probabilistic PCA by expectation maximization; NaN is missing.
 
     Each step computes the exact posteriors of the codes (E), which makes the ELBO
@@ -276,7 +277,7 @@ def ppca_em(x, latent_dim, num_steps=100, seed=0):
     # A start of the right size; the directions are random.
     loadings = np.random.default_rng(seed).normal(size=(num_features, latent_dim))
     loadings *= math.sqrt(total / latent_dim)
-    model = PPCA(mean, loadings, max(total, np.finfo(float).tiny))
+    model = PPCA(mean, loadings, variance=max(total, np.finfo(float).tiny))
     log_likelihoods = []
     for _ in range(num_steps):
         model, nats = _em_step(model, x, is_observed, patterns, total)
@@ -319,7 +320,9 @@ def _em_step(model, x, is_observed, patterns, total):
     # z = prior_mean + root @ e with e from N(0, I): the same model in coordinates e.
     root = scipy.linalg.cholesky(prior_covariance, lower=True)
     mean, loadings = weights[:, -1], weights[:, :-1]
-    moved = PPCA(mean + loadings @ prior_mean, loadings @ root, float(variance))
+    moved = PPCA(
+        mean + loadings @ prior_mean, loadings @ root, variance=float(variance)
+    )
     return moved, np.mean(nats)
 
 

@@ -6,7 +6,7 @@ from aecourse.checks import is_same_shape, refuse
 from aecourse.layers import TiedDense
 
 
-def autoencoder(encoder, decoder, name="autoencoder"):
+def autoencoder(encoder, decoder, *, name="autoencoder"):
     """Chains an encoder and a decoder into one model that reconstructs its input.
 
     Args:

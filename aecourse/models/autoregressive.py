@@ -11,6 +11,7 @@ from aecourse.models.parts import check_shape
 def autoregressive_decoder(
     output_shape,
     latent_dim,
+    *,
     receptive_field=3,
     filters=(32, 16),
     num_features=32,
@@ -72,7 +73,7 @@ def autoregressive_decoder(
     from_code = conv_decoder(
         (*size, num_features),
         latent_dim,
-        filters,
+        filters=filters,
         activation=activation,
         name="from_code",
     )

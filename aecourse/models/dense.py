@@ -11,6 +11,7 @@ from aecourse.models.parts import check_shape, check_widths, code_layer, hidden_
 def dense_encoder(
     input_shape,
     latent_dim,
+    *,
     hidden_units=(512,),
     activation="relu",
     layer_norm=False,
@@ -58,6 +59,7 @@ def dense_encoder(
 def dense_decoder(
     output_shape,
     latent_dim,
+    *,
     hidden_units=(512,),
     activation="relu",
     layer_norm=False,

@@ -10,7 +10,7 @@ from aecourse.models.autoencoder import check_fit
 
 
 def variational_autoencoder(
-    encoder, decoder, beta=1.0, free_bits=0.0, output_activation="sigmoid", seed=None
+    encoder, decoder, *, beta=1.0, free_bits=0.0, output_activation="sigmoid", seed=None
 ):
     """Joins a variational encoder and a decoder into a model trained on the ELBO.
 
@@ -45,7 +45,12 @@ def variational_autoencoder(
         Kingma & Welling, "Auto-Encoding Variational Bayes" (2014).
     """
     return VariationalAutoencoder(
-        encoder, decoder, beta, free_bits, output_activation, seed
+        encoder,
+        decoder,
+        beta=beta,
+        free_bits=free_bits,
+        output_activation=output_activation,
+        seed=seed,
     )
 
 
@@ -69,6 +74,7 @@ class VariationalAutoencoder(keras.Model):
         self,
         encoder,
         decoder,
+        *,
         beta=1.0,
         free_bits=0.0,
         output_activation="sigmoid",
@@ -128,7 +134,7 @@ class VariationalAutoencoder(keras.Model):
         z_mean, _ = self.encode(x, batch_size)
         return self._decode(z_mean, batch_size)
 
-    def generate(self, num_images, seed=None, batch_size=128):
+    def generate(self, num_images, seed=None, *, batch_size=128):
         """`num_images` images decoded from draws of the prior: NumPy intensities.
 
         The draws of one integer `seed` are the same on every backend.

@@ -16,6 +16,7 @@ from aecourse.plots.styles import STYLES, looks_of
 def spectrum(
     values,
     ylabel,
+    *,
     threshold=None,
     num_kept=None,
     model="pca",
@@ -111,6 +112,7 @@ def spectrum(
 def learning_curves(
     curves,
     ylabel,
+    *,
     xlabel="epoch",
     x=None,
     references=None,
@@ -187,6 +189,7 @@ def learning_curves(
 def elbow_curves(
     sizes,
     curves,
+    *,
     ylabel,
     elbows=None,
     xlabel="latent_dim",
@@ -219,7 +222,7 @@ def elbow_curves(
 
     >>> import matplotlib.pyplot as plt
     >>> curves = {"PCA": [9.0, 4.0, 3.0], "AE": [7.0, 2.0, 1.9]}
-    >>> ax = elbow_curves([2, 4, 8], curves, "squared error", elbows={"AE": 4})
+    >>> ax = elbow_curves([2, 4, 8], curves, ylabel="squared error", elbows={"AE": 4})
     >>> print(ax.texts[0].get_text())
     elbow at 4
     >>> plt.close(ax.figure)
@@ -230,7 +233,7 @@ def elbow_curves(
     for name, values in curves.items():
         check_same_shape(f"curves[{name!r}]", np.shape(values), "sizes", sizes.shape)
     ax = learning_curves(
-        curves, ylabel, xlabel, x=sizes, log_scale=log_scale, title=title, ax=ax
+        curves, ylabel, xlabel=xlabel, x=sizes, log_scale=log_scale, title=title, ax=ax
     )
     colors = {line.get_label(): line.get_color() for line in ax.lines}
     for name, size in (elbows or {}).items():

@@ -11,6 +11,7 @@ from aecourse.plots.canvas import WIDTH, check_length, titled_axes
 def image_grid(
     images,
     num_columns=10,
+    *,
     row_labels=None,
     captions=None,
     signed=False,
@@ -94,7 +95,7 @@ def image_grid(
     return ax
 
 
-def image_rows(rows, title=None, ax=None):
+def image_rows(rows, title=None, *, ax=None):
     """Compare versions of the same images, one labeled row each.
 
     Args:

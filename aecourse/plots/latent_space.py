@@ -17,6 +17,7 @@ from aecourse.plots.styles import CLASS_COLORS, CLASS_MARKERS, STYLES
 def latent_scatter(
     z,
     y,
+    *,
     class_names=None,
     axis_labels=("latent axis 1", "latent axis 2"),
     title=None,
@@ -111,6 +112,7 @@ def latent_scatter(
 def manifold_grid(
     images,
     z1,
+    *,
     z2,
     axis_labels=("latent axis 1", "latent axis 2"),
     title=None,
@@ -171,6 +173,7 @@ def manifold_grid(
 def vector_field(
     points,
     vectors,
+    *,
     scale=None,
     model="dae",
     label=None,
