@@ -1,4 +1,4 @@
-"""Likelihoods and divergences: one number an example, in nats.
+"""Likelihoods and divergences: one number per example, in nats.
 
 Every function here sums over the features of an example and leaves the batch axis
 alone, so the mean over the batch is a loss in nats per example and a weight of 1 on
@@ -171,7 +171,7 @@ def gaussian_nll(x, x_mean, *, log_var=0.0):
         x: Features, shape `(batch, ...)`.
         x_mean: Means, same shape as `x`.
         log_var: Log-variance: a number, or anything that broadcasts to the shape of
-            `x` (one a feature, say).
+            `x` (one per feature, say).
 
     Returns:
         Tensor of shape `(batch,)`: the sum over all features, in nats/example. It is
@@ -335,10 +335,12 @@ def _flat(x):
 
 
 def _near_zero(a):
-    """Where |a| < 1/2, a squared, and |a| kept at 1/2 or above.
+    """`(near, square, size)`: what a function with a series at 0 is computed from.
 
-    Below 1/2 the series that use the square are exact to 1e-9, and what divides by |a|
-    would lose digits. Each branch of a `where` stays finite, in its gradient too.
+    `near` says where |a| < 1/2. There the series in `square`, a^2, is exact to 1e-9,
+    and the closed form, which divides by |a|, would lose digits. `size` is |a|, but 1/2
+    where that is less: so the branch of a `where` that is not taken stays finite, and
+    its gradient too.
     """
     return ops.abs(a) < 0.5, ops.square(a), ops.maximum(ops.abs(a), 0.5)
 

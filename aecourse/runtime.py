@@ -45,12 +45,13 @@ def quiet_start():
             f"Environment variable `KERAS_BACKEND` must be one of {BACKENDS}. "
             f"Received: KERAS_BACKEND={backend!r}"
         )
-    # TensorFlow's native part logs as errors what it then does in another way; a true
-    # error is raised. Level 3 keeps such lines from the red boxes of a notebook.
+    # TensorFlow's native part logs an error also where it then does the thing in
+    # another way. Level 3 silences such lines; what truly fails is raised all the same.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if backend in ("jax", "torch"):
-        # Keras loads TensorFlow to save a model, on any backend. The one line that the
-        # level does not silence is about oneDNN, which nothing computes with here.
+        # Keras loads TensorFlow to save a model, on any backend, and the level does not
+        # silence its line about oneDNN. Nothing computes with TensorFlow here, so
+        # oneDNN is switched off.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # A CPU build of JAX warns on a machine with an NVIDIA card.
@@ -265,7 +266,8 @@ def without_tensorflow():
     not found
     """
     loaded = sys.modules.get("tensorflow")
-    sys.modules["tensorflow"] = None  # what Python takes for "not installed"
+    # Python raises ModuleNotFoundError for a name that is None here.
+    sys.modules["tensorflow"] = None
     try:
         yield
     finally:

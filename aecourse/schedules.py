@@ -17,7 +17,7 @@ from aecourse.checks import check_count, check_number
 class CyclicalAnnealing(keras.optimizers.schedules.LearningRateSchedule):
     """A weight that climbs from 0 to `top`, stays there, and starts again.
 
-    As the `beta` of `layers.KLRegularization` it takes the price off the code once a
+    As the `beta` of `layers.KLRegularization` it takes the price off the code once per
     cycle, so that an encoder that has given up gets another chance, from a decoder
     that has learned something meanwhile. With a cycle of `num_steps / num_cycles`
     steps, and `t` the share of the present cycle that is over:

@@ -1,5 +1,7 @@
 """Binary pixels drawn from intensities, and levels spread to densities."""
 
+import math
+
 import keras
 import numpy as np
 
@@ -112,12 +114,14 @@ class DynamicBinarization(keras.utils.PyDataset):
         self.x = _check_images(x)
         check_count("batch_size", batch_size)
         check_count("seed", seed, minimum=0)
-        self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
         self.epoch = 0
         self._order = self._new_order()
 
     def __len__(self):
-        return -(-len(self.x) // self.batch_size)
+        return math.ceil(len(self.x) / self.batch_size)
 
     def __getitem__(self, index):
         if not 0 <= index < len(self):
@@ -141,7 +145,7 @@ class DynamicBinarization(keras.utils.PyDataset):
 
 
 def _draw(x, generator):
-    # Uniform numbers lie in [0, 1): intensity 0 never gives a 1, intensity 1 always.
+    # Uniform numbers lie in [0, 1): intensity 0 never gives 1, intensity 1 always.
     return (generator.random(x.shape, dtype="float32") < x).astype("float32")
 
 

@@ -39,7 +39,7 @@ def importance_sampled_nll(
     Its expectation is an upper bound on -log p(x) that falls with K: K = 1 is the
     negative ELBO, and K without end is -log p(x) itself. Always state K beside it.
 
-    The draws come from one NumPy generator an example. So the estimate is the same on
+    The draws come from one NumPy generator per example. So the estimate is the same on
     every backend and for any `batch_size`, and the samples of a small K are the first
     of those of a larger one. The memory does not grow with K, and with the number of
     examples only by their posteriors.
@@ -51,7 +51,7 @@ def importance_sampled_nll(
             `(batch, latent_dim)` -> parameters of the likelihood, `x_logits` say.
         x: Examples, shape `(num_examples, ...)`; binary for a Bernoulli likelihood,
             where grey intensities give a cross-entropy and not a probability.
-        num_samples: K, the number of samples an example.
+        num_samples: K, the number of samples per example.
         batch_size: Number of codes decoded at once, which bounds the memory.
         seed: Integer of at least 0; the same seed gives the same draws.
         nll: Function in `keras.ops`: `(x, decoder output)` -> nats per example,
@@ -67,7 +67,7 @@ def importance_sampled_nll(
         ValueError: if `x` is empty, has NaN, or has values outside [0, 1] under a
             Bernoulli or discretized likelihood; if a count is below 1; if the encoder
             does not return a pair of one shape; if the decoder refuses the codes; or
-            if `nll` or `log_prior` does not give one number a code.
+            if `nll` or `log_prior` does not give one number per code.
 
     Example:
 
@@ -144,7 +144,7 @@ def importance_weighted_bound(
     progress=False,
     log_prior=None,
 ):
-    """Bounds on log p(x) for K = 1, 2, 4, ... from one set of log-weights an example.
+    """Bounds on log p(x) for K = 1, 2, 4, ... from one set of log-weights per example.
 
     The weights of an example are cut into blocks of K, and the bound for K is the mean
     over the blocks of log (mean of the weights in the block). Each has the expectation
@@ -157,7 +157,7 @@ def importance_weighted_bound(
         encoder: As for `importance_sampled_nll`, and so are the others but one.
         decoder: `z` -> parameters of the likelihood.
         x: Examples, shape `(num_examples, ...)`.
-        num_samples: Number of weights an example, and the largest K: a power of two.
+        num_samples: Number of weights per example, and the largest K: a power of two.
         batch_size: Number of codes decoded at once.
         seed: Integer of at least 0.
         nll: `(x, decoder output)` -> nats per example.
@@ -329,8 +329,9 @@ def _scorer(decoder, nll, log_prior, x, num_samples, latent_dim):
     _check_one_per_code("nll", nats)
     if log_prior is not None:
         if not isinstance(log_prior, keras.layers.Layer):
-            # As a layer it meets tensors only, never Keras' symbols, and so may combine
-            # the codes with tensors of its own; float32 under mixed precision too.
+            # Inside a Lambda layer the function is called with tensors, not with Keras'
+            # symbols, so it may combine the codes with tensors of its own. Float32
+            # under mixed precision, too.
             log_prior = keras.layers.Lambda(log_prior, dtype="float32")
         log_p = log_prior(z)
         _check_one_per_code("log_prior", log_p)

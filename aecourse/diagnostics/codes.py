@@ -22,7 +22,7 @@ def nearest_neighbors(queries, data, *, num_neighbors=1):
         queries: Images or codes, shape `(num_queries, ...)`; or None for the data
             themselves, where no example counts as its own neighbor.
         data: Images or codes to search, shape `(num_examples, ...)`.
-        num_neighbors: How many neighbors a query gets.
+        num_neighbors: How many neighbors each query gets.
 
     Returns:
         Pair `(indices, distances)`, both of shape `(num_queries, num_neighbors)`,

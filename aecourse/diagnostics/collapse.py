@@ -265,7 +265,8 @@ def _total_loss(vae, x, y, y_pred, kernels=()):
     The scope keeps every change of state, metrics included, from the model.
     """
     x, y, y_pred = (ops.convert_to_tensor(part, "float32") for part in (x, y, y_pred))
-    # All weights, for weight decay looks them up in the scope; the kernels win.
+    # Weight decay looks up the value of every weight in the scope, so all are put
+    # there; the values in `kernels` come later and replace those of the model.
     values = [(weight, weight.value) for weight in vae.weights]
     with keras.StatelessScope([*values, *kernels], collect_losses=True):
         vae(x, training=False)

@@ -1,4 +1,4 @@
-"""Keras layers of the course: one idea a file, the same on every backend."""
+"""Keras layers of the course: one idea per file, the same on every backend."""
 
 from aecourse.layers.jacobian_penalty import JacobianPenalty
 from aecourse.layers.kl_regularization import KLRegularization

@@ -29,10 +29,10 @@ class JacobianPenalty(keras.layers.Layer):
         method: `"exact"`: in closed form if the encoder is a chain of `Dense`,
             reshaping, activation, dropout and noise layers (nearly free where the code
             is one such layer, or linear in one hidden layer); otherwise with one
-            tangent an input, up to 128 inputs. `"hutchinson"`: an unbiased estimate
+            tangent per input, up to 128 inputs. `"hutchinson"`: an unbiased estimate
             for any encoder, `||(dz/dx) v||^2` for random signs `v`, at the cost of one
-            tangent a probe.
-        num_probes: Number of probes an example; only for `"hutchinson"`. Where one
+            tangent per probe.
+        num_probes: Number of probes per example; only for `"hutchinson"`. Where one
             example takes several tangents, dropout draws a mask for each, and the code
             is that of the first.
         seed: Integer, or `None` for a random one; only for `"hutchinson"`. The probes
@@ -150,7 +150,7 @@ def _check_encoder(encoder):
         shapes = f"{inputs[0].shape} to {outputs[0].shape}"
         refuse("encoder", expected, received=f"encoder from {shapes}")
 
-    # Run it once in training, see what has changed, and put it back.
+    # Run the encoder once in training, see which weights move, and restore them.
     before = [ops.convert_to_numpy(variable) for variable in encoder.variables]
     shape = (2, *inputs[0].shape[1:])
     x = ops.reshape(ops.linspace(-1.0, 1.0, math.prod(shape)), shape)

@@ -17,16 +17,16 @@ class LearnedVariance(keras.layers.Layer):
     trainable one settles where it equals the mean squared error, so the weight is the
     data's.
 
-    One variance for all pixels is safe. One a pixel is not: a pixel that never changes
-    is predicted without error, and the log-density grows without end as its variance
-    goes to 0. `min_variance` is the floor that stops it; `datasets.dequantize` the
-    other cure.
+    One variance for all pixels is safe. One per pixel is not: a pixel that never
+    changes is predicted without error, and the log-density grows without end as its
+    variance goes to 0. `min_variance` is the floor that stops it;
+    `datasets.dequantize` is the other cure.
 
     Args:
         per_pixel: Whether each feature of the output has a variance of its own,
             instead of one for all.
         initial_variance: Variance to start from, above `min_variance`, in squared
-            units of the data. Adam moves a log-variance by about its learning rate a
+            units of the data. Adam moves a log-variance by about its learning rate per
             step, so start near: the variance of the data over a few is a good guess.
         min_variance: The floor: the variance is this plus `exp(weight)`. The default
             is about that of rounding to 8 bits, (1/255)^2 / 12. 0 for no floor.

@@ -22,7 +22,7 @@ class KLSparsity(keras.layers.Layer):
     It limits how often a unit is active over the data, not how many are active in one
     example. And the mean is over one batch: with a batch of `n` examples it scatters
     about the mean over the data by up to `sqrt(target / n)`, which adds about
-    `weight / (2 n)` a unit to the loss and pulls activations toward a constant when
+    `weight / (2 n)` per unit to the loss and pulls activations toward a constant when
     `n` is not well above `1 / target`. The last batch of an epoch is smaller. An
     activity regularizer (`keras.regularizers.L1`), a mean over examples, does not
     depend on the batch so.
@@ -129,14 +129,15 @@ class TopK(keras.layers.Layer):
 
     def call(self, inputs):
         largest, _ = ops.top_k(ops.stop_gradient(inputs), self.k)
-        # By min and not by `[..., -1:]`: XLA turns top_k and a slice into a full sort.
+        # The last of `largest`, but XLA turns `top_k` and a slice into a full sort.
         smallest_kept = ops.min(largest, axis=-1, keepdims=True)
         above = inputs > smallest_kept
         equal = inputs == smallest_kept
-        # Places left for those that equal the k-th largest, the first come first.
+        # Of the units that equal the k-th largest, as many are kept as there are places
+        # left, those of the lower index first.
         num_left = self.k - ops.sum(ops.cast(above, "int32"), axis=-1, keepdims=True)
-        in_time = ops.cumsum(ops.cast(equal, "int32"), axis=-1) <= num_left
-        kept = ops.logical_or(above, ops.logical_and(equal, in_time))
+        is_early = ops.cumsum(ops.cast(equal, "int32"), axis=-1) <= num_left
+        kept = ops.logical_or(above, ops.logical_and(equal, is_early))
         return ops.where(kept, inputs, ops.zeros_like(inputs))
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""Three ways to double an image with learned weights, one for another."""
+"""Three ways to double an image with learned weights, each in place of another."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
     The stock layer is fast on TensorFlow and on accelerators. On a CPU, JAX computes
     the gradient of its kernel in a slow loop. There, this layer takes another way: the
     kernel's tap `t = j * stride + r` carries the input at `m - j` to the output at
-    `m * stride + r`. That is one matrix product a tap; the products of the taps with
+    `m * stride + r`. That is one matrix product per tap; the products of the taps with
     the same phase `r` are shifted and added up, and the phases interleaved. No
     multiplication by a zero is left, forward or backward.
 

@@ -289,8 +289,9 @@ def ppca_em(x, latent_dim, *, num_steps=100, seed=0):
 def _em_step(model, x, is_observed, patterns, total):
     """The next model, and the log-likelihood of this one."""
     latent_dim = model.loadings.shape[1]
-    # One regression a feature, of x on [z, 1]: `moments` holds the expectation of the
-    # products of [z, 1] summed over the rows of a pattern, `cross` that of [z, 1] * x.
+    # The M step is one linear regression per feature, of x on [z, 1]. For each pattern,
+    # `moments` holds the expected outer product of [z, 1], summed over its rows;
+    # `cross` holds, for each feature, the sum of x times the expected [z, 1].
     moments = np.empty((len(patterns), latent_dim + 1, latent_dim + 1))
     codes = np.ones((len(x), latent_dim + 1))
     nats = np.empty(len(x))
@@ -299,7 +300,8 @@ def _em_step(model, x, is_observed, patterns, total):
         codes[rows, :-1] = z_mean
         moments[index] = codes[rows].T @ codes[rows]
         moments[index, :-1, :-1] += len(z_mean) * z_covariance
-    # The best Gaussian prior for these codes, absorbed below.
+    # The best Gaussian prior for these codes; the new mean and loadings absorb it
+    # below.
     prior_mean = np.mean(codes[:, :-1], axis=0)
     prior_covariance = np.sum(moments[:, :-1, :-1], axis=0) / len(x)
     prior_covariance -= np.outer(prior_mean, prior_mean)
@@ -317,7 +319,8 @@ def _em_step(model, x, is_observed, patterns, total):
             f"likelihood is unbounded. Received: latent_dim={latent_dim}, and the "
             f"variance of the noise falls to {variance:.2g}"
         )
-    # z = prior_mean + root @ e with e from N(0, I): the same model in coordinates e.
+    # With z = prior_mean + root @ e and e from N(0, I), this is the same model with the
+    # codes e.
     root = scipy.linalg.cholesky(prior_covariance, lower=True)
     mean, loadings = weights[:, -1], weights[:, :-1]
     moved = PPCA(

@@ -30,7 +30,7 @@ def autoregressive_decoder(
     window is the receptive field, with no blind spot.
 
     In training the image itself is the second input (teacher forcing). To draw an
-    image, start from zeros and fill in one pixel a call.
+    image, start from zeros and fill in one pixel per call.
 
     Args:
         output_shape: `(height, width, channels)` of the image. The channels of a pixel

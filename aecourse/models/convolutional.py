@@ -96,7 +96,7 @@ def conv_decoder(
     column too many are cropped.
 
     Args:
-        output_shape: `(height, width, channels)`. Likelihoods with two parameters a
+        output_shape: `(height, width, channels)`. Likelihoods with two parameters per
             feature need twice the channels of the data: means, then log-variances.
         latent_dim: Number of latent axes.
         filters: Number of channels before each transposed convolution, from the code

@@ -69,7 +69,7 @@ def dense_decoder(
     """Builds a decoder of dense layers.
 
     Args:
-        output_shape: Shape of one output. Likelihoods with two parameters a feature
+        output_shape: Shape of one output. Likelihoods with two parameters per feature
             need twice the channels of the data: means, then log-variances.
         latent_dim: Number of latent axes.
         hidden_units: Widths of the hidden layers, from the code on; may be empty.

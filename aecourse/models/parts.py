@@ -24,13 +24,11 @@ def code_layer(h, latent_dim, variational):
 
 
 def crop(h, before, after):
-    """Cuts what doubling `before` gives more than `after`, at the end of each axis."""
-    surplus = tuple((0, 2 * b - a) for b, a in zip(before, after, strict=True))
-    return (
-        keras.layers.Cropping2D(surplus, dtype=h.dtype)(h)
-        if any(cut for _, cut in surplus)
-        else h
-    )
+    """Cuts an image from twice the size `before` to the size `after`, at the ends."""
+    cuts = tuple((0, 2 * b - a) for b, a in zip(before, after, strict=True))
+    if all(cut == (0, 0) for cut in cuts):
+        return h
+    return keras.layers.Cropping2D(cuts, dtype=h.dtype)(h)
 
 
 def halved_sizes(size, num_levels):

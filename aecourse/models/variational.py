@@ -19,7 +19,7 @@ def variational_autoencoder(
         decoder: `keras.Model` from `z` to the parameters of p(x given z): logits for
             `losses.BernoulliNLL`.
         beta: Weight of the KL: a number, or a schedule over training steps.
-        free_bits: Nats an axis below which the KL is not penalized.
+        free_bits: Nats per axis below which the KL is not penalized.
         output_activation: What turns decoder outputs into intensities in `generate`
             and `reconstruct`: `"sigmoid"` for logits, `"linear"` for means.
         seed: Integer, or `None` for a random one.

@@ -25,13 +25,13 @@ def spectrum(
     title=None,
     ax=None,
 ):
-    """Show one value an axis (eigenvalues, KL per axis), in the order given.
+    """Show one value per axis (eigenvalues, KL per axis), in the order given.
 
     Axes above `threshold`, or the first `num_kept`, have filled markers and the others
     hollow ones.
 
     Args:
-        values: One number an axis, shape `(num_axes,)`.
+        values: One number per axis, shape `(num_axes,)`.
         ylabel: What the values are, with their unit.
         threshold: Value to draw as a horizontal line.
         num_kept: Number of leading axes to mark by a vertical line behind them.
@@ -127,7 +127,7 @@ def learning_curves(
     if the first is taken.
 
     Args:
-        curves: Dictionary from name to values, one an epoch; lengths may differ.
+        curves: Dictionary from name to values, one per epoch; lengths may differ.
         ylabel: What the values are, with their unit: `"loss (nats/example)"`.
         xlabel: What is counted along the curves.
         x: Where along the axis the values lie; 1, 2, 3, ... when None.
@@ -202,7 +202,7 @@ def elbow_curves(
     Args:
         sizes: Sizes of the code, increasing and positive, shape `(num_sizes,)`; drawn
             on a logarithmic axis.
-        curves: Dictionary from name to values, one a size, as in `learning_curves`.
+        curves: Dictionary from name to values, one per size, as in `learning_curves`.
         ylabel: What the values are, with their unit.
         elbows: Dictionary from names in `curves` to the size to mark on each, such as
             `diagnostics.elbow` finds.

@@ -26,8 +26,8 @@ def image_grid(
             Noise or a linear reconstruction may leave [0, 1] a little: what is outside
             is shown as 0 or 1.
         num_columns: Images in a row.
-        row_labels: One string a row, on the left.
-        captions: One string an image, above it.
+        row_labels: One string per row, on the left.
+        captions: One string per image, above it.
         signed: Whether the images are signed weights or directions (grey only): zero
             is mid-grey and the largest absolute value of all of them black or white.
         title: The finding.

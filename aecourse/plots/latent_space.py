@@ -55,7 +55,7 @@ def latent_scatter(
     z, y = _plane("z", z, "(num_examples, 2)"), np.asarray(y)
     if y.shape != z.shape[:1] or not np.issubdtype(y.dtype, np.integer):
         raise ValueError(
-            f"Argument `y` must hold {len(z)} whole numbers, one a code. "
+            f"Argument `y` must hold {len(z)} whole numbers, one per code. "
             f"Received: y.shape={y.shape}, y.dtype={y.dtype}"
         )
     classes = np.unique(y)
@@ -152,8 +152,8 @@ def manifold_grid(
     z1, z2 = even_steps("z1", z1), even_steps("z2", z2)
     if len(images) != len(z1) * len(z2):
         raise ValueError(
-            f"Argument `images` must hold {len(z1)} x {len(z2)} images, one a point of "
-            f"the grid. Received: images.shape={images.shape}"
+            f"Argument `images` must hold {len(z1)} x {len(z2)} images, one per point "
+            f"of the grid. Received: images.shape={images.shape}"
         )
     height, width = images.shape[1:3]
     rows = images.reshape(len(z2), len(z1), height, width, *images.shape[3:])
