@@ -380,7 +380,7 @@ def nll(num_samples, num_images, seed, path):
 
 
 def jacobian(kind, num_inputs, latent_dim, rounds, seed):
-    """Seconds an epoch of a plain autoencoder and with each method, in turn.
+    """Seconds per epoch of a plain autoencoder and with each method, in turn.
 
     Dense: one hidden layer of 256 ReLU. Convolutional: the builders' own. The exact
     method for convolutions, one tangent an input, is left out.

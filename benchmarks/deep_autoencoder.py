@@ -138,7 +138,7 @@ def main():
     model, minutes = train(digits, options.epochs, options.seed)
     x_hat = model.predict(digits.x_test, batch_size=1000, verbose=0)
     error = sum_of_squares(digits.x_test, x_hat)
-    print(f"test, sum of squares an image: PCA-{LATENT_DIM} {pca_error:.2f}, deep")
+    print(f"test, sum of squares per image: PCA-{LATENT_DIM} {pca_error:.2f}, deep")
     print(f"autoencoder {error:.3f}, after {minutes:.0f} minutes")
 
 

@@ -50,8 +50,8 @@ REMEDIES = {
     "warm_up_wide": "the same, and a decoder that sees seven pixels in each direction",
     "cyclical": "KL weight in four cycles from 0 to 1",
     "aggressive": "encoder steps in between, over the first third",
-    "free_bits": "a KL below 0.25 nats an axis is not charged",
-    "delta": "posterior variance bounded: at least 0.25 nats an axis",
+    "free_bits": "a KL below 0.25 nats per axis is not charged",
+    "delta": "posterior variance bounded: at least 0.25 nats per axis",
 }
 
 

@@ -179,12 +179,8 @@ def importance_weighted_bound(
     ...     return [ops.zeros_like(x[:, :1]), ops.zeros_like(x[:, :1])]
     >>> def decoder(z):
     ...     return 3.0 * z
-    >>> bound = importance_weighted_bound(
-    ...     encoder,
-    ...     decoder,
-    ...     x=np.ones((3, 1)),
-    ...     num_samples=4,
-    ... )
+    >>> x = np.ones((3, 1))
+    >>> bound = importance_weighted_bound(encoder, decoder, x=x, num_samples=4)
     >>> [int(number) for number in bound.num_samples]
     [1, 2, 4]
     >>> bool((np.diff(bound.per_example) >= 0).all())

@@ -25,11 +25,8 @@ class Calibration:
     Example:
 
     >>> import numpy as np
-    >>> table = calibration(
-    ...     np.array([0.0, 1.0, 1.0]),
-    ...     np.array([0.1, 0.6, 0.6]),
-    ...     num_bins=2,
-    ... )
+    >>> x, x_hat = np.array([0.0, 1.0, 1.0]), np.array([0.1, 0.6, 0.6])
+    >>> table = calibration(x, x_hat, num_bins=2)
     >>> print([int(count) for count in table.count], f"{table.observed[1]:.1f}")
     [1, 2] 1.0
     """

@@ -37,11 +37,8 @@ def nearest_neighbors(queries, data, *, num_neighbors=1):
 
     >>> import numpy as np
     >>> data = np.array([[0.0, 0.0], [3.0, 4.0], [9.0, 9.0]])
-    >>> indices, distances = nearest_neighbors(
-    ...     np.array([[0.0, 1.0]]),
-    ...     data,
-    ...     num_neighbors=2,
-    ... )
+    >>> query = np.array([[0.0, 1.0]])
+    >>> indices, distances = nearest_neighbors(query, data, num_neighbors=2)
     >>> print(*indices[0], *distances[0].round(2))
     0 1 1.0 4.24
     """
