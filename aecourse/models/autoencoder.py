@@ -25,6 +25,7 @@ def autoencoder(encoder, decoder, *, name="autoencoder"):
 
     Example:
 
+    >>> from aecourse.models import dense_decoder, dense_encoder
     >>> encoder = dense_encoder((8, 8, 1), latent_dim=2)
     >>> autoencoder(encoder, dense_decoder((8, 8, 1), latent_dim=2)).output_shape
     (None, 8, 8, 1)

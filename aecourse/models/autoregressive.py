@@ -53,6 +53,7 @@ def autoregressive_decoder(
 
     Example:
 
+    >>> from keras import ops
     >>> decoder = autoregressive_decoder((14, 14, 1), latent_dim=2, receptive_field=2)
     >>> z, x = ops.zeros((3, 2)), ops.zeros((3, 14, 14, 1))
     >>> tuple(decoder([z, x]).shape)

@@ -34,6 +34,7 @@ def variational_autoencoder(
 
     Example:
 
+    >>> from aecourse.models import dense_decoder, dense_encoder
     >>> encoder = dense_encoder((8, 8, 1), latent_dim=2, variational=True)
     >>> vae = variational_autoencoder(encoder, dense_decoder((8, 8, 1), latent_dim=2))
     >>> vae.generate(3, seed=0).shape

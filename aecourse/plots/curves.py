@@ -147,6 +147,7 @@ def learning_curves(
     Example:
 
     >>> import matplotlib.pyplot as plt
+    >>> from aecourse.plots import COLORS
     >>> ax = learning_curves({"VAE": [3.0, 2.0], "AE": [2.0, 1.0]}, "loss (nats)")
     >>> [line.get_color() == COLORS[m] for line, m in zip(ax.lines, ["vae", "ae"])]
     [True, True]
