@@ -57,3 +57,11 @@ def test_finite_array_gives_float64():
 def test_finite_array_refuses_what_is_not_finite(bad):
     with pytest.raises(ValueError, match="`x` must be finite.*1 NaN or infinite"):
         checks.finite_array("x", [1.0, bad])
+
+
+def test_needs_names_the_package_and_what_brings_it():
+    with pytest.raises(ImportError, match=r"some-package.*aecourse\[course\].*nowhere"):
+        with checks.needs("some-package"):
+            import nowhere.at_all  # noqa: F401
+    with pytest.raises(KeyError), checks.needs("some-package"):
+        raise KeyError  # not what it is about
