@@ -1,5 +1,6 @@
 """The stored models of notebook 14: alike but for their remedy, and as stated."""
 
+import re
 import sys
 from pathlib import Path
 
