@@ -1,9 +1,10 @@
 """What an argument must be: one check for each kind, worded the same everywhere.
 
 Each check raises a `ValueError` that names the argument, says what was expected and
-ends with what was received.
+ends with what was received. `needs` does the same for a package that is not there.
 """
 
+import contextlib
 import math
 import numbers
 
@@ -120,3 +121,22 @@ def refuse(name, expected, value=None, *, received=None):
     if received is None:
         received = f"{name}={value!r}"
     raise ValueError(f"Argument `{name}` must be {expected}. Received: {received}")
+
+
+@contextlib.contextmanager
+def needs(package):
+    """Around imports from `package`, which the core of the library does without.
+
+    Args:
+        package: Name by which it is installed, such as `"scikit-learn"`.
+
+    Raises:
+        ImportError: the package is missing; says which extra brings it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"This part of aecourse needs the package {package}: "
+            f'pip install "aecourse[course]" ({error})'
+        ) from error

@@ -102,3 +102,11 @@ def test_a_refusal_quotes_the_value_or_says_what_was_received():
         checks.refuse("x", "2", 3)
     with pytest.raises(ValueError, match="^Argument `x` must be 2. Received: a 3$"):
         checks.refuse("x", "2", received="a 3")
+
+
+def test_needs_names_the_package_and_what_brings_it():
+    with pytest.raises(ImportError, match=r"some-package.*aecourse\[course\].*nowhere"):
+        with checks.needs("some-package"):
+            import nowhere.at_all  # noqa: F401
+    with pytest.raises(KeyError), checks.needs("some-package"):
+        raise KeyError  # not what it is about

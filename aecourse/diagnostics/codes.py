@@ -5,12 +5,8 @@ Derived in: notebook 08.
 
 import numpy as np
 from scipy.stats import binomtest
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from aecourse.checks import check_count, check_same_shape, finite_array, refuse
+from aecourse.checks import check_count, check_same_shape, finite_array, needs, refuse
 
 _EXAMPLES = "(num_examples, ...)"
 
@@ -49,6 +45,8 @@ def nearest_neighbors(queries, data, *, num_neighbors=1):
         queries = queries.reshape(len(queries), -1)
     num_candidates = len(data) if queries is not None else len(data) - 1
     check_count("num_neighbors", num_neighbors, maximum=num_candidates)
+    with needs("scikit-learn"):
+        from sklearn.neighbors import NearestNeighbors
     search = NearestNeighbors(n_neighbors=num_neighbors, algorithm="brute")
     distances, indices = search.fit(data.reshape(len(data), -1)).kneighbors(queries)
     return indices, distances
@@ -211,6 +209,11 @@ def downstream_accuracy(z_train, y_train, *, z_test, y_test, classifier="1nn"):
     labels = {"y_train": (y_train, z_train), "y_test": (y_test, z_test)}
     for name, (y, z) in labels.items():
         check_same_shape(name, np.shape(y), name.replace("y", "z"), z.shape[:1])
+    with needs("scikit-learn"):
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.neighbors import KNeighborsClassifier
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
     models = {
         "1nn": KNeighborsClassifier(1, algorithm="brute"),
         "linear": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),

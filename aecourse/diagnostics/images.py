@@ -5,7 +5,7 @@ Derived in: notebook 04.
 
 import numpy as np
 
-from aecourse.checks import check_count, check_same_shape, finite_array
+from aecourse.checks import check_count, check_same_shape, finite_array, needs
 
 
 def psnr(x, x_hat):
@@ -36,7 +36,8 @@ def psnr(x, x_hat):
 
     Derived in: notebook 04.
     """
-    from skimage.metrics import peak_signal_noise_ratio
+    with needs("scikit-image"):
+        from skimage.metrics import peak_signal_noise_ratio
 
     x, x_hat = _image_pair(x, x_hat)
     with np.errstate(divide="ignore"):  # equal images
@@ -81,7 +82,8 @@ def ssim(x, x_hat):
         Wang et al., "Image Quality Assessment: From Error Visibility to Structural
         Similarity" (2004), with its window and its constants.
     """
-    from skimage.metrics import structural_similarity
+    with needs("scikit-image"):
+        from skimage.metrics import structural_similarity
 
     x, x_hat = _image_pair(x, x_hat)
     if min(x.shape[1:3]) < 11:
