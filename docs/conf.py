@@ -1,4 +1,4 @@
-"""Settings of Sphinx for the course's site. `make site` reads them: see tools/build_site.py.
+"""Settings of Sphinx for the course's site: see tools/build_site.py.
 
 Nothing is executed and no other machine is asked, when the site is built or when it is
 read.
