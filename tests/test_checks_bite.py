@@ -16,7 +16,7 @@ import test_schedules
 from keras import ops
 
 from aecourse import layers, losses, objectives
-from tools import notebooks
+from tools import execute, notebooks
 
 
 def mean_features(per_feature):
@@ -128,7 +128,7 @@ def test_a_notebook_notices_a_kl_with_a_mean_for_a_sum(is_broken):
         page.cells.insert(setup + 1, nbformat.v4.new_code_cell(lines + "broken"))
     environment = {"KERAS_BACKEND": keras.config.backend()}
     if not is_broken:
-        notebooks.execute(page, path.parent, environment)
+        execute.execute(page, path.parent, environment)
         return
     with pytest.raises(notebooks.NotebookFailure, match="ClaimError: ✘"):
-        notebooks.execute(page, path.parent, environment)
+        execute.execute(page, path.parent, environment)

@@ -13,6 +13,7 @@ import re
 import nbformat
 import pytest
 
+from tools import address, normal_form
 from tools import notebooks as tool
 
 MAX_BYTES = 400_000
@@ -210,7 +211,9 @@ def it_opens_in_one_click(page):
     if not page.code:
         return
     name = f"{'solutions/' * page.is_solution}{page.name}"
-    fresh = tool.place_address(copy.deepcopy(page.notebook), name, tool.repository())
+    fresh = address.place_address(
+        copy.deepcopy(page.notebook), name, address.repository()
+    )
     cells = [(cell.cell_type, cell.source) for cell in page.cells]
     if cells != [(cell.cell_type, cell.source) for cell in fresh.cells]:
         yield "links or Colab cell are not those of pyproject.toml: `make address`"
@@ -354,7 +357,7 @@ def exercises_are_open_here_and_solved_there(page):
 
 @check
 def it_is_in_normal_form(page):
-    if tool.to_text(tool.normalize(page.notebook)) != page.text:
+    if normal_form.to_text(normal_form.normalize(page.notebook)) != page.text:
         yield "it is not in normal form: `make format`, or save it: `make notebooks`"
 
 
@@ -442,7 +445,7 @@ plt.rcParams["figure.dpi"] = 80"""
 
 
 def title_cell(text, name):
-    return markdown(f"{text}\n\n{tool.links(name, tool.repository())}")
+    return markdown(f"{text}\n\n{address.links(name, address.repository())}")
 
 
 def sound_cells():
@@ -452,7 +455,7 @@ def sound_cells():
         "title": title_cell(
             "# 3. A toy\n\nOne sentence.\n\n```\n# no heading\n```", "03_toy"
         ),
-        "colab": code(tool.colab_cell(tool.repository())),
+        "colab": code(address.colab_cell(address.repository())),
         "setup": code(SETUP_CELL),
         "describe": code("print(runtime.describe())", stdout("Keras\n"), tag=IGNORE),
         "section": markdown("## It is so"),
@@ -475,8 +478,8 @@ def page_of(cells, is_solution=False, text=None):
     notebook = nbformat.v4.new_notebook(
         cells=[copy.deepcopy(c) for c in cells.values()]
     )
-    notebook = tool.normalize(notebook)
-    text = text or tool.to_text(notebook)
+    notebook = normal_form.normalize(notebook)
+    text = text or normal_form.to_text(notebook)
     return Page("03_toy", notebook, is_solution, text)
 
 
@@ -484,7 +487,7 @@ def sound_solution():
     return page_of(
         {
             "title": title_cell("# 3. A toy: solutions", "solutions/03_toy"),
-            "colab": code(tool.colab_cell(tool.repository())),
+            "colab": code(address.colab_cell(address.repository())),
             "setup": code(SETUP_CELL),
             "describe": code("print(runtime.describe())", tag=IGNORE),
             "heading": markdown("## Exercise 1"),
@@ -599,7 +602,7 @@ BREAKS = [
     (most_cells_are_compared, ignore_most),
     (it_opens_in_one_click, remove("colab")),
     (it_opens_in_one_click, add_source("colab", "\n# more")),
-    (it_opens_in_one_click, replace("colab", tool.repository(), "https://a.b/c")),
+    (it_opens_in_one_click, replace("colab", address.repository(), "https://a.b/c")),
     (it_opens_in_one_click, replace("title", "mybinder.org", "a.b")),
     (it_opens_in_one_click, add_source("title", "\n\nThe links are not last.")),
     (it_starts_with_the_setup_cell, set_source("setup", "import keras")),
@@ -672,7 +675,7 @@ def test_every_check_is_broken_once():
 def test_a_page_out_of_normal_form_is_noticed(change):
     page = page_of(sound_cells())
     change(page.notebook)
-    page.text = tool.to_text(page.notebook)
+    page.text = normal_form.to_text(page.notebook)
     assert list(it_is_in_normal_form(page))
 
 
