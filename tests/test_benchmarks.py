@@ -79,12 +79,19 @@ def test_refuses_a_table_it_does_not_have(capsys):
     assert "Received: mpl" in capsys.readouterr().err
 
 
+# The benchmark starts both backends itself, so each table is tried once, in the tests
+# of one of them.
+TABLES = {"mlp": "MLP VAE", "memory": "Diagnostics", "import": "Import"}
+if keras.config.backend() != "jax":
+    TABLES = {"nll": "Importance-sampled NLL", "jacobian": "JacobianPenalty"}
+
+
 @pytest.mark.slow
 def test_the_quick_run_prints_its_tables():
     command = [sys.executable, str(BENCHMARKS / "speed.py"), "--quick"]
-    command += ["--only", "mlp,nll,jacobian,memory,import"]
+    command += ["--only", ",".join(TABLES)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    for start in ("MLP VAE", "Importance-sampled NLL", "JacobianPenalty", "Import"):
-        assert f"### {start}" in done.stdout
-    assert "| aecourse, JAX |" in done.stdout
+    for title in TABLES.values():
+        assert f"### {title}" in done.stdout
+    assert "jax" in done.stdout.lower()
