@@ -105,7 +105,7 @@ def test_effective_beta_reads_squared_error(name):
     assert meter.critical == diagnostics.critical_value(X, "gaussian")
 
 
-@pytest.mark.parametrize("name", CONVENTIONS)
+@pytest.mark.parametrize("name", ["sum/sum", "mean/mean", "784 * mean"])
 def test_effective_beta_reads_cross_entropy_from_logits(name):
     _, loss, penalty, weight, beta = CONVENTIONS[name]
     vae = functional_vae(penalty)

@@ -402,10 +402,10 @@ def test_a_given_variance_leaves_directions_below_it_without_loadings():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"x": np.full((4, 3), np.nan)}, "`x` must be complete.*ppca_em.*12 NaN"),
-        ({"x": np.full((4, 3), np.inf)}, "`x` must be finite.*x with 12 infinite"),
-        ({"x": np.ones(4)}, r"`x` must have the shape.*x.shape=\(4,\)"),
-        ({"latent_dim": 8}, "`latent_dim` must be a whole.*at most 7.*latent_dim=8"),
+        ({"x": np.full((4, 3), np.nan)}, "`x` must be complete.*ppca_em.*Received: x"),
+        ({"x": np.full((4, 3), np.inf)}, "`x` must be .*Received: x with 12 "),
+        ({"x": np.ones(4)}, r"`x` must be a matrix.*x.shape=\(4,\)"),
+        ({"latent_dim": 8}, "`latent_dim` must be at most 7.*latent_dim=8"),
         ({"latent_dim": 0}, "`latent_dim` must be a whole number, at least 1"),
         ({"latent_dim": 9, "variance": 1.0}, "at most 8.*latent_dim=9"),
         ({"variance": 0.0}, "`variance` must be a finite number above 0.*variance=0"),
@@ -468,7 +468,7 @@ def test_em_on_complete_data_arrives_at_the_closed_form(seed):
 
 def test_em_with_holes_ends_where_the_gradient_vanishes():
     x = with_holes(random_data(num_features=4, seed=7), 0.3)
-    model, _ = linear.ppca_em(x, 1, num_steps=2000)
+    model, _ = linear.ppca_em(x, 1, num_steps=500)
 
     def height(point):
         other = linear.PPCA(
@@ -489,7 +489,8 @@ def test_em_finds_the_model_that_lost_half_of_its_data():
     rng = np.random.default_rng(0)
     z, noise = rng.normal(size=(4000, 2)), rng.normal(size=(4000, 10))
     x = truth.mean + z @ truth.loadings.T + np.sqrt(truth.variance) * noise
-    holes = np.where(rng.random(x.shape) < 0.5, np.nan, x)
+    patterns = rng.random((100, 10)) < 0.5
+    holes = np.where(patterns[rng.integers(100, size=4000)], np.nan, x)
     model, _ = linear.ppca_em(holes, 2, num_steps=60)
     # 2,000 pairs of observations behind a variance, 1,000 behind a covariance: errors
     # of a few percent of the largest variance, 5.

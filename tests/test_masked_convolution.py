@@ -49,8 +49,18 @@ def masked(mask_type, kernel_size=3, filters=4, **kwargs):
 # --- facts: the layer
 
 
-@pytest.mark.parametrize("mask_type", ["A", "B"])
-@pytest.mark.parametrize("kernel_size", [1, 3, 5, (3, 5), (1, 3), (5, 1)])
+@pytest.mark.parametrize(
+    "mask_type, kernel_size",
+    [
+        ("A", 1),
+        ("B", 1),
+        ("A", 3),
+        ("B", 5),
+        ("A", (3, 5)),
+        ("B", (1, 3)),
+        ("A", (5, 1)),
+    ],
+)
 def test_an_output_sees_the_earlier_pixels_of_its_window_and_no_other(
     mask_type, kernel_size
 ):
@@ -146,7 +156,7 @@ def decoder_of(receptive_field, latent_dim=2, seed=0):
     return decoder
 
 
-@pytest.mark.parametrize("receptive_field", [0, 1, 2, 6])
+@pytest.mark.parametrize("receptive_field", [0, 2, 6])
 def test_a_pixel_of_the_decoder_sees_its_receptive_field(receptive_field):
     decoder = decoder_of(receptive_field)
     z = np.random.default_rng(0).normal(size=(1, 2)).astype("float32")
