@@ -15,7 +15,7 @@ NUM_FEATURES, LATENT_DIM, VARIANCE = 4, 2, 0.5
 RNG = np.random.default_rng(0)
 # Orthogonal loadings, so that the exact posterior has a diagonal covariance.
 LOADINGS = np.array([[1.0, 0.5], [1.0, -0.5], [1.0, 0.5], [1.0, -0.5]])
-PPCA = linear.PPCA(np.zeros(NUM_FEATURES), LOADINGS, VARIANCE)
+PPCA = linear.PPCA(np.zeros(NUM_FEATURES), LOADINGS, variance=VARIANCE)
 X = RNG.multivariate_normal(np.zeros(NUM_FEATURES), PPCA.covariance, size=32)
 X = X.astype("float32")
 
