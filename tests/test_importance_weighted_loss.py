@@ -306,3 +306,11 @@ def test_refuses_a_mean_and_a_log_variance_of_different_shapes():
     )
     with pytest.raises(ValueError, match="`z_log_var` must have the shape of `z_mean`"):
         layer(X)
+
+
+def test_refuses_a_decoder_tied_to_the_encoder_since_no_file_holds_the_tie():
+    encoder = crude_encoder()
+    z = keras.Input((LATENT_DIM,))
+    tied = keras.Model(z, layers.TiedDense(encoder.get_layer("mean"))(z))
+    with pytest.raises(ValueError, match="`decoder` must be without a layer tied"):
+        layers.ImportanceWeightedLoss(encoder, tied, nll=nll(), num_samples=2)

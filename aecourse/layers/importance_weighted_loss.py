@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from aecourse.checks import check_count, check_same_shape, refuse
+from aecourse.layers.tied import TiedDense
 
 
 @keras.saving.register_keras_serializable(package="aecourse")
@@ -44,8 +45,8 @@ class ImportanceWeightedLoss(keras.layers.Layer):
 
     Raises:
         ValueError: if `num_samples` is below 1, `nll` is no callable or does not give
-            one number per example, or the encoder does not give two tensors of one
-            shape.
+            one number per example, the encoder does not give two tensors of one shape,
+            or the decoder holds a `TiedDense` that is tied to it.
 
     Example:
 
@@ -74,6 +75,11 @@ class ImportanceWeightedLoss(keras.layers.Layer):
         check_count("num_samples", num_samples)
         if not callable(nll):
             refuse("nll", "a loss or another callable (x, decoder output) -> nats", nll)
+        for layer in getattr(decoder, "layers", []):
+            if isinstance(layer, TiedDense) and layer.tied_to in encoder.layers:
+                # Keras writes a layer that two nested models share twice, so the tie
+                # would be gone when the file is read.
+                refuse("decoder", "without a layer tied to the encoder's", decoder)
         self.encoder = encoder
         self.decoder = decoder
         self.nll = nll
