@@ -284,8 +284,12 @@ def test_probes_are_drawn_anew_and_repeat_from_the_seed():
 
 
 def contractive(kind, weight, method):
-    make = getattr(models, f"{kind}_encoder")
-    encoder = make((8, 6, 1), 3, (6,), activation="tanh")
+    if kind == "dense":
+        encoder = models.dense_encoder(
+            (8, 6, 1), 3, hidden_units=(6,), activation="tanh"
+        )
+    else:
+        encoder = models.conv_encoder((8, 6, 1), 3, filters=(6,), activation="tanh")
     decoder = models.dense_decoder((8, 6, 1), 3, hidden_units=(6,))
     x = keras.Input((8, 6, 1))
     penalty = layers.JacobianPenalty(encoder, weight, method=method, seed=3)
@@ -336,10 +340,14 @@ assert keras.config.backend() == sys.argv[1]
 folder = sys.argv[2]
 x = np.random.default_rng(0).random((24, 8, 6, 1)).astype("float32")
 for kind, method in (("dense", "exact"), ("conv", "hutchinson")):
-    encoder = getattr(models, f"{kind}_encoder")((8, 6, 1), 3, (6,))
+    if kind == "dense":
+        encoder = models.dense_encoder((8, 6, 1), 3, hidden_units=(6,))
+    else:
+        encoder = models.conv_encoder((8, 6, 1), 3, filters=(6,))
     inputs = keras.Input((8, 6, 1))
-    z = layers.JacobianPenalty(encoder, 0.1, method, 2, seed=3)(inputs)
-    decoder = models.dense_decoder((8, 6, 1), 3, (6,))
+    options = {"method": method, "num_probes": 2, "seed": 3}
+    z = layers.JacobianPenalty(encoder, 0.1, **options)(inputs)
+    decoder = models.dense_decoder((8, 6, 1), 3, hidden_units=(6,))
     model = keras.Model(inputs, decoder(z))
     model.compile("adam", "mse")
     model.fit(x, x, batch_size=8, verbose=0)

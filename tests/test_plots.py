@@ -338,7 +338,7 @@ def test_takes_zeros_on_a_linear_scale_and_the_color_of_the_model():
     [
         ([1.0, 0.0], {}, r"`values` must be positive.*values.min\(\)=0"),
         ([1.0, np.nan], {}, "`values` must be finite"),
-        (np.eye(2), {"log_scale": False}, r"`values` must have one.*\(2, 2\)"),
+        (np.eye(2), {"log_scale": False}, r"`values` must have the shape.*\(2, 2\)"),
         ([], {}, "`values` must have the shape"),
         ([1.0], {"threshold": 1.0, "num_kept": 1}, "`num_kept` must be None"),
         ([1.0], {"num_kept": 0}, "`num_kept` must be.*num_kept=0"),
@@ -490,7 +490,12 @@ def test_draws_a_field_of_zeros_and_a_single_arrow():
         (GRID, GRID[:3], {}, r"`vectors` must have.*vectors.shape=\(3, 2\)"),
         (np.full_like(GRID, np.nan), GRID, {}, "`points` must be finite"),
         (GRID, np.full_like(GRID, np.inf), {}, "`vectors` must be finite"),
-        (GRID, GRID, {"scale": 0.0}, "`scale` must be a positive.*scale=0.0"),
+        (
+            GRID,
+            GRID,
+            {"scale": 0.0},
+            "`scale` must be a finite number above 0.*scale=0.0",
+        ),
         (GRID, GRID, {"scale": np.nan}, "`scale` must be a finite number"),
         (GRID, GRID, {"model": "gan"}, "`model` must be one of.*model='gan'"),
     ],

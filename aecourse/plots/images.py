@@ -141,7 +141,10 @@ def grid_images(images, signed=False):
     shape = "(num_images, height, width), or with 1 or 3 channels as the fourth axis"
     images = finite_array("images", images, ndim=(3, 4), shape=shape)
     if images.ndim == 4 and images.shape[3] not in (1, 3):
-        refuse("images", f"of shape {shape}", received=f"images.shape={images.shape}")
+        raise ValueError(
+            f"Argument `images` must have the shape {shape}. "
+            f"Received: images.shape={images.shape}"
+        )
     if images.shape[3:] == (1,):
         images = images[..., 0]
     if signed:

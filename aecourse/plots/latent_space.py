@@ -251,5 +251,8 @@ def _plane(name, value, shape):
     """Finite points of two coordinates, or a refusal."""
     value = finite_array(name, value, ndim=2, shape=shape)
     if value.shape[1] != 2:
-        refuse(name, f"of shape {shape}", received=f"{name}.shape={value.shape}")
+        raise ValueError(
+            f"Argument `{name}` must have the shape {shape}. "
+            f"Received: {name}.shape={value.shape}"
+        )
     return value
