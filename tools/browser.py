@@ -175,8 +175,7 @@ hide.textContent = "mjx-assistive-mml { display: none !important }";
 const red = "mjx-merror, [data-mjx-error], mjx-container [style*='color: red']";
 const output = ".jp-OutputArea-output";
 const faults = {
-  [`${output}[data-mime-type$='.error']`]: "raised an error",
-  [`${output}[data-mime-type$='.stderr']`]: "shows a red box",
+  [`${output}[data-mime-type$='.stderr']`]: "shows a red box: an error or stderr",
   [red]: "has a formula that is not typeset",
 };
 const wide = [".jp-RenderedMarkdown", ".jp-InputArea-editor .cm-scroller", output];

@@ -31,8 +31,9 @@ FRONT = '<!DOCTYPE html><meta http-equiv="refresh" content="0; url=docs/index.ht
 
 # What a browser fetches to show a page: all but the targets of <a> and canonical links.
 LOADED = re.compile(
-    r"""<(?:script|img|iframe|source|embed|video|audio|object|link\s+rel="(?!next|prev|"""
-    r"""search|index|canonical))[^>]*?\s(?:src|data|href)="((?:https?:)?//[^"]+)"""
+    r"<(?:script|img|iframe|source|embed|video|audio|object|"
+    r'link(?![^>]*rel="(?:next|prev|search|index|canonical)))\s(?:[^>]*\s)?'
+    r"""(?:src|data|href)="((?:https?:)?//[^"]+)"""
     r"""|(?:url\(|@import)\s*["']?((?:https?:)?//[^"')]+)"""
 )
 
