@@ -335,15 +335,18 @@ def test_tied_layer_refuses_codes_of_another_width():
 
 # On JAX the layer computes each axis from its kernel size and stride alone, rows and
 # columns alike, so each pair of the two stands here in one of the axes, with another
-# pair in the other one. Few filters take the products of all taps, many channels or a
-# large stride shifted inputs.
+# pair in the other one. Few filters and many channels make products of all taps, the
+# others shifted inputs; each pair of axes is tried in both ways.
 PAIRS = list(itertools.product([1, 2, 3, 4, 5], [1, 2, 3]))
-WIDTHS = [(1, 1), (1, 3), (4, 3), (2, 7)]  # filters, channels
+SHIFTED, PRODUCTS = [(1, 1), (4, 3)], [(1, 12), (2, 24)]  # filters, channels
 CORNERS = [
-    (rows, columns, padding, widths)
-    for padding in ("same", "valid")
-    for rows, columns, widths in zip(
-        PAIRS[::2], PAIRS[1::2] + PAIRS[-1:], 2 * WIDTHS, strict=True
+    (rows, columns, padding, widths[i % 4])
+    for padding, widths in [
+        ("same", [SHIFTED[0], PRODUCTS[0], SHIFTED[1], PRODUCTS[1]]),
+        ("valid", [PRODUCTS[0], SHIFTED[0], PRODUCTS[1], SHIFTED[1]]),
+    ]
+    for i, (rows, columns) in enumerate(
+        zip(PAIRS[::2], PAIRS[1::2] + PAIRS[-1:], strict=True)
     )
 ]
 
