@@ -381,30 +381,35 @@ def test_there_are_notebooks():
     assert {path.stem[:2] for path in COURSE} >= {"00", "01", "10"}
 
 
-@pytest.mark.parametrize("function", CHECKS, ids=lambda function: function.__name__)
+def problems(page):
+    """All that is wrong with a page, a line each, with the name of the check."""
+    return [
+        f"{function.__name__}: {problem}"
+        for function in CHECKS
+        for problem in function(page)
+    ]
+
+
 @pytest.mark.parametrize("path", PATHS, ids=tool.title)
-def test_notebook(path, function):
-    problems = list(function(read(path)))
-    assert not problems, "\n".join([f"{tool.title(path)}:", *problems])
+def test_notebook_is_as_it_must_be(path):
+    found = problems(read(path))
+    assert not found, "\n".join([f"{tool.title(path)}:", *found])
 
 
-@pytest.mark.parametrize("path", COURSE, ids=tool.title)
-def test_notebook_has_solutions_that_solve_the_same_exercises(path):
-    twin = path.parent / "solutions" / path.name
-    assert twin.exists()
-    assert set(exercise_verdicts(read(twin))) == set(exercise_verdicts(read(path)))
+def test_notebooks_and_solutions_belong_together():
+    solutions = {path.name: path for path in PATHS if path not in COURSE}
+    assert sorted(solutions) == sorted(path.name for path in COURSE)
+    for path in COURSE:
+        here, there = (exercise_verdicts(read(p)) for p in (path, solutions[path.name]))
+        assert set(here) == set(there), path.name
 
 
-def test_every_solution_belongs_to_a_notebook():
-    names = {path.name for path in COURSE}
-    assert [path.name for path in PATHS if path.name not in names] == []
-
-
-@pytest.mark.parametrize("path", COURSE, ids=tool.title)
-def test_notebook_is_numbered_and_listed_in_the_readme(path):
-    assert re.fullmatch(r"\d\d_[a-z0-9_]+", path.stem)
+def test_notebooks_are_numbered_and_listed_in_the_readme():
     readme = (tool.ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"notebooks/{path.name}" in readme
+    assert [p.name for p in COURSE if f"notebooks/{p.name}" not in readme] == []
+    assert [
+        p.name for p in COURSE if not re.fullmatch(r"\d\d_[a-z0-9_]+", p.stem)
+    ] == []
 
 
 # --- the checks bite ------------------------------------------------------------
@@ -435,7 +440,7 @@ def figure():
 
 def stub(number, verdict="not done yet"):
     verdict = stdout(f"exercise {number}: {verdict}\n")
-    return code(f"exercise_checks.toy_{number}(answer)", verdict)
+    return code(f"exercises.check_{number}(answer)", verdict)
 
 
 SETUP_CELL = f"""{SETUP}import matplotlib.pyplot as plt
@@ -498,10 +503,9 @@ def sound_solution():
     )
 
 
-@pytest.mark.parametrize("function", CHECKS, ids=lambda function: function.__name__)
-def test_sound_pages_pass(function):
-    assert list(function(page_of(sound_cells()))) == []
-    assert list(function(sound_solution())) == []
+def test_sound_pages_pass():
+    assert problems(page_of(sound_cells())) == []
+    assert problems(sound_solution()) == []
 
 
 def set_source(name, source):
@@ -646,13 +650,14 @@ BREAKS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "function, change", BREAKS, ids=[function.__name__ for function, _ in BREAKS]
-)
-def test_broken_page_is_noticed(function, change):
-    cells = sound_cells()
-    change(cells)
-    assert list(function(page_of(cells)))
+def test_broken_pages_are_noticed():
+    unnoticed = []
+    for number, (function, change) in enumerate(BREAKS):
+        cells = sound_cells()
+        change(cells)
+        if not list(function(page_of(cells))):
+            unnoticed.append(f"break {number}, for {function.__name__}")
+    assert not unnoticed, "\n".join(unnoticed)
 
 
 def test_every_check_is_broken_once():
