@@ -151,27 +151,22 @@ class Claims(SphinxPostTransform):
                 block.replace_self(list(self.pieces(block)))
 
     def pieces(self, block):
-        lines = map(notebooks.CLAIM.match, block.astext().splitlines())
-        lines = zip(lines, block.astext().splitlines(), strict=True)
-        for claimed, group in itertools.groupby(lines, lambda line: bool(line[0])):
+        match, every = notebooks.CLAIM.match, block.astext().splitlines()
+        for claimed, lines in itertools.groupby(every, lambda line: bool(match(line))):
             if claimed:
-                verdicts = [self.verdict(claim) for claim, _ in group]
+                verdicts = [self.verdict(match(line)) for line in lines]
                 yield nodes.container("", *verdicts, classes=["output", "claims"])
             else:
-                rest = block.deepcopy()
-                rest.rawsource = "\n".join(line for _, line in group)
-                rest.children = [nodes.Text(rest.rawsource)]
-                yield rest
+                text = "\n".join(lines)
+                yield nodes.literal_block(text, text, **block.attributes)
 
     def verdict(self, claim):
-        pieces = {
-            "mark": claim["mark"],
-            "sentence": claim["sentence"],
-            "required": f"(required: {claim['required']})",
-            "measured": f"[measured {claim['value']}{claim['unit']}]",
-        }
+        required = f"(required: {claim['required']})"
+        measured = f"[measured {claim['value']}{claim['unit']}]"
+        texts = [claim["mark"], claim["sentence"], required, measured]
+        names = ["mark", "sentence", "required", "measured"]
         verdict = nodes.paragraph()
-        for name, text in pieces.items():
+        for name, text in zip(names, texts, strict=True):
             verdict += [nodes.inline("", text, classes=[name]), nodes.Text(" ")]
         return verdict
 
@@ -182,26 +177,23 @@ class Mentions(SphinxTransform):
     default_priority = 700
     mention = re.compile(r"\bnotebooks? \d\d(?:(?:, and |, | and | to |–)\d\d)*\b")
     apart = (nodes.reference, nodes.title, nodes.literal_block, addnodes.pending_xref)
+    apart += (nodes.literal, nodes.math)
     stems = {path.stem[:2]: path.stem for path in notebooks.find()}
 
     def apply(self, **kwargs):
         for node in list(self.document.findall(nodes.literal)):
-            name = node.astext()
-            if self.is_apart(node):
-                continue
+            name, kind = node.astext(), "obj"
             if name in self.stems.values():
-                node.replace_self(
-                    self.link(node.deepcopy(), "doc", f"/notebooks/{name}")
-                )
-            elif re.fullmatch(r"(?:\w+\.)+\w+", name):
-                node.replace_self(self.link(node.deepcopy(), "obj", name))
+                name, kind = f"/notebooks/{name}", "doc"
+            if re.fullmatch(r"[/\w]+[./]\w[.\w]*", name) and not self.is_apart(node):
+                node.replace_self(self.link(node.deepcopy(), kind, name))
         for text in list(self.document.findall(nodes.Text)):
             if self.mention.search(text) and not self.is_apart(text):
                 text.parent.replace(text, list(self.linked(text)))
 
     def is_apart(self, node):
         while node := node.parent:
-            if isinstance(node, (*self.apart, nodes.literal, nodes.math)):
+            if isinstance(node, self.apart):
                 return True
         return False
 

@@ -9,6 +9,7 @@ cut off, complaints in the console. Whether claims hold is for nbval. It runs on
 """
 
 import contextlib
+import functools
 import os
 import secrets
 import shutil
@@ -225,10 +226,11 @@ def scratch_copy(folder, target):
         nbformat.write(notebook, path)
 
 
-def one(address, name, build):
+def one(path, address, build):
     """Run one notebook in a browser of its own; say where its picture is."""
     from selenium.common.exceptions import WebDriverException
 
+    name = notebooks.title(path)
     picture = build / f"{name.replace('/', '_')}.png"
     try:
         with chromium() as driver:
@@ -237,31 +239,24 @@ def one(address, name, build):
     except WebDriverException as error:
         raise notebooks.NotebookFailure(f"the browser failed: {error.msg}") from error
     if faults:
-        raise notebooks.NotebookFailure("\n    ".join(faults))
+        raise notebooks.NotebookFailure(*faults)
     return str(picture)
 
 
 def main(arguments=None):
     """Parse the command line and do what it says; return the exit status."""
-    parser = notebooks.parser(__doc__)
-    default = os.environ.get("KERAS_BACKEND") or notebooks.REFERENCE_BACKEND
-    parser.add_argument("--backend", choices=notebooks.BACKENDS, default=default)
-    parser.add_argument("--build", type=Path, default=Path("build/browser"))
-    options = parser.parse_args(arguments)
+    options = notebooks.parser(__doc__, build="build/browser").parse_args(arguments)
     if missing():
         raise SystemExit(missing())
-    paths, failed = notebooks.find(options.only), []
+    paths = notebooks.find(options.only)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         scratch_copy(notebooks.NOTEBOOKS, Path(scratch, "notebooks"))
         # The same place beside the notebooks as in the course.
         os.symlink(notebooks.ROOT / "data", f"{scratch}/data")
         with laboratory(f"{scratch}/notebooks", options.backend) as address:
-            for path in paths:
-                name = notebooks.title(path)
-                label = f"{name} ({options.backend})"
-                if not notebooks.timed(label, one, address, name, options.build):
-                    failed.append(path)
-    return notebooks.finish(failed, paths, f"run in the browser; see {options.build}")
+            work = functools.partial(one, address=address, build=options.build)
+            done = f"run in the browser; pictures in {options.build}"
+            return notebooks.each(paths, options.backend, work, done)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@
 Each notebook runs in its own folder, in a kernel of the Python that runs this file.
 """
 
+import functools
 import os
 import sys
-from pathlib import Path
 
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -95,24 +95,16 @@ def save(path):
 
 def main(arguments=None):
     """Parse the command line and do what it says; return the exit status."""
-    parser = notebooks.parser(__doc__)
+    parser = notebooks.parser(__doc__, build="build")
     parser.add_argument("--save", action="store_true", help="store the outputs")
-    parser.add_argument(
-        "--backend",
-        choices=notebooks.BACKENDS,
-        default=os.environ.get("KERAS_BACKEND") or notebooks.REFERENCE_BACKEND,
-    )
-    parser.add_argument("--build", type=Path, default=Path("build"))
     options = parser.parse_args(arguments)
-    backend = notebooks.REFERENCE_BACKEND if options.save else options.backend
     paths = notebooks.find(options.only)
-    failed = []
-    for path in paths:
-        work = (save, path) if options.save else (run, path, backend, options.build)
-        if not notebooks.timed(f"{notebooks.title(path)} ({backend})", *work):
-            failed.append(path)
-    done = "saved in normal form" if options.save else f"run; pages in {options.build}"
-    return notebooks.finish(failed, paths, done)
+    if options.save:
+        backend, done = notebooks.REFERENCE_BACKEND, "saved in normal form"
+        return notebooks.each(paths, backend, save, done)
+    work = functools.partial(run, backend=options.backend, build=options.build)
+    done = f"run; pages in {options.build}"
+    return notebooks.each(paths, options.backend, work, done)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ The tools are beside this file, one a file; the Makefile's verbs call them with
 """
 
 import argparse
+import os
 import re
 import time
 from pathlib import Path
@@ -30,7 +31,7 @@ ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class NotebookFailure(Exception):
-    """A notebook does not do what it should; the text says which cell and why."""
+    """A notebook does not do what it should; each argument says where and why."""
 
 
 def find(only=(), folder=NOTEBOOKS):
@@ -90,11 +91,15 @@ def claims_in(notebook):
 # --- the tools' command lines ---------------------------------------------------
 
 
-def parser(description):
-    """A command line with `--only`."""
+def parser(description, build=None):
+    """A command line with `--only`; with a folder to `build`, with `--backend`, too."""
     result = argparse.ArgumentParser(description=description.partition("\n")[0])
     text = "starts of names, such as 01 or solutions/01; all without it"
     result.add_argument("--only", nargs="*", default=[], metavar="NAME", help=text)
+    if build:
+        backend = os.environ.get("KERAS_BACKEND") or REFERENCE_BACKEND
+        result.add_argument("--backend", choices=BACKENDS, default=backend)
+        result.add_argument("--build", type=Path, default=Path(build))
     return result
 
 
@@ -102,23 +107,27 @@ def timed(label, work, *arguments):
     """Call `work`; print the label, the seconds and what it returns, or its failure.
 
     Returns:
-        Whether there was no `NotebookFailure`.
+        The `NotebookFailure`, or None.
     """
     print(label.ljust(58), end=" ", flush=True)
     start = time.monotonic()
     try:
-        said, holds = work(*arguments), True
-    except NotebookFailure as failure:
-        said, holds = f"FAILED\n    {failure}", False
+        said, failure = work(*arguments), None
+    except NotebookFailure as error:
+        said, failure = "\n    ".join(["FAILED", *error.args]), error
     print(f"{time.monotonic() - start:5.0f} s  {said}", flush=True)
-    return holds
+    return failure
+
+
+def each(paths, backend, work, done):
+    """Call `work` with each notebook, report each; return the exit status."""
+    label = f"{{}} ({backend})".format
+    return finish([p for p in paths if timed(label(title(p)), work, p)], paths, done)
 
 
 def finish(failed, paths, done):
     """Print the last line; return the exit status."""
-    if failed:
-        names = ", ".join(map(title, failed))
-        print(f"\n{len(failed)} of {len(paths)} failed: {names}")
-    else:
-        print(f"\n{len(paths)} notebooks {done}")
+    names = ", ".join(map(title, failed))
+    few = f"{len(failed)} of {len(paths)} failed: {names}"
+    print(f"\n{few if failed else f'{len(paths)} notebooks {done}'}")
     return 1 if failed else 0

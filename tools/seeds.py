@@ -6,6 +6,7 @@ python -m tools.seeds --only 01 --seeds 0 1 --backends jax
 import collections
 import datetime
 import importlib.metadata
+import itertools
 import math
 import os
 import platform
@@ -36,43 +37,42 @@ def tabulate(path, seeds, backends, table):
     """
     runs, problems = collections.defaultdict(list), []
     name = notebooks.title(path)
-    for backend in backends:
-        for seed in seeds:
-            label = f"{name} ({backend}, seed {seed})"
-            notebooks.timed(label, one, path, backend, seed, runs, problems)
+    for backend, seed in itertools.product(backends, seeds):
+        label = f"{name} ({backend}, seed {seed})"
+        failure = notebooks.timed(label, one, path, backend, seed, runs)
+        lines = failure.args if failure else ()
+        problems += [f"{backend}, seed {seed}: {line}" for line in lines]
     if runs or problems:
         write(table, name, section(name, runs, problems, seeds, backends))
     return not problems
 
 
-def one(path, backend, seed, runs, problems):
-    """Execute once; add to `runs` what each claim measured, to `problems` the rest."""
+def one(path, backend, seed, runs):
+    """Execute once; add to `runs` what each claim measured.
+
+    Raises:
+        NotebookFailure: naming all that is wrong.
+    """
     environment = {"KERAS_BACKEND": backend, "AECOURSE_SEED": str(seed)}
-    trouble = []
-    try:
-        notebook = notebooks.read(path)
-        execute(notebook, path.parent, environment, allow_errors=True)
-    except notebooks.NotebookFailure as failure:
-        problems.append(f"{backend}, seed {seed}: {failure}")
-        raise
+    notebook = notebooks.read(path)
+    execute(notebook, path.parent, environment, allow_errors=True)
+    trouble, seen = [], collections.Counter()
     for number, output in notebooks.outputs_of(notebook):
         if output.output_type == "error":
             text = notebooks.ANSI.sub("", f"{output.ename}: {output.evalue}")
             trouble.append(f"code cell {number} raised {text}")
         elif path.parent.name == "solutions":
-            for exercise, verdict in notebooks.EXERCISE.findall(output.get("text", "")):
-                if verdict != "correct":
-                    said = f"exercise {exercise} says {verdict!r}"
-                    trouble.append(f"code cell {number}: {said}")
-    seen = collections.Counter()
+            answers = notebooks.EXERCISE.findall(output.get("text", ""))
+            wrong = [answer for answer in answers if answer[1] != "correct"]
+            for exercise, said in wrong:
+                trouble.append(f"code cell {number}: exercise {exercise} says {said!r}")
     for _, claim in notebooks.claims_in(notebook):
         words = claim["sentence"], claim["required"], claim["unit"]
         seen[words] += 1  # a sentence repeated in a notebook is another claim
         run = backend, float(claim["value"]), claim["mark"] == "✔"
         runs[*words, seen[words]].append(run)
     if trouble:
-        problems += [f"{backend}, seed {seed}: {line}" for line in trouble]
-        raise notebooks.NotebookFailure("\n    ".join(trouble))
+        raise notebooks.NotebookFailure(*trouble)
     return "holds"
 
 
