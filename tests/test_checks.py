@@ -13,7 +13,7 @@ def test_count_takes_whole_numbers(value):
     checks.check_count("num_samples", value)
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.0, True, "1", None])
+@pytest.mark.parametrize("value", [0, -1, 1.0, 1.5, math.nan, True, "1", None])
 def test_count_refuses_anything_else(value):
     with pytest.raises(ValueError, match=r"`num_samples`.*Received: num_samples="):
         checks.check_count("num_samples", value)
