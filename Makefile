@@ -38,7 +38,7 @@ STAMP := .venv/.installed
 FOUND := $(shell $(PY) -c 'print(open("$(STAMP)").read().strip())' 2>/dev/null)
 
 .PHONY: help install lab run test test-library test-notebooks lint format notebooks \
-	address browser site seeds bench clean stale
+	address browser site seeds bench mutants clean stale
 
 help:
 	@echo "make lab        open the notebooks in JupyterLab         (BACKEND=jax)"
@@ -52,6 +52,7 @@ help:
 	@echo "make site       pages of the stored outputs in build/site, links checked"
 	@echo "make seeds      tabulate all claims over seeds           (ONLY=01 SEEDS='0 1')"
 	@echo "make bench      speed beside stock layers and peers      (BENCH_OPTIONS=--quick)"
+	@echo "make mutants    does a test notice each small change?    (ONLY=aecourse/linear)"
 	@echo "make test-library, test-notebooks      one part, one backend (BACKEND=jax)"
 	@echo "make clean      remove .venv, build/ and caches"
 
@@ -118,6 +119,10 @@ seeds: $(STAMP)
 
 bench: $(STAMP)
 	@$(PY) benchmarks/speed.py $(BENCH_OPTIONS)
+
+# Hours for the whole library, minutes for a file.
+mutants: $(STAMP)
+	@$(ONE_THREAD) $(PY) tools/mutants.py $(ONLY)
 
 clean:
 	rm -rf .venv build aecourse.egg-info .pytest_cache .ruff_cache
