@@ -41,22 +41,10 @@ REQUIRED = 0.95
 AT_A_TIME = 2
 SECONDS_OF_TESTS = 60  # for each mutant, the quickest test files first
 
-PAIRS = [
-    ("sum", "mean"),
-    ("nansum", "nanmean"),
-    ("any", "all"),
-    ("min", "max"),
-    ("minimum", "maximum"),
-    ("argmin", "argmax"),
-    (ast.Add, ast.Sub),
-    (ast.Mult, ast.Div),
-    (ast.Lt, ast.LtE),
-    (ast.Gt, ast.GtE),
-    (ast.Eq, ast.NotEq),
-    (ast.Is, ast.IsNot),
-    (ast.In, ast.NotIn),
-    (ast.And, ast.Or),
-]
+PAIRS = [("sum", "mean"), ("nansum", "nanmean"), ("any", "all"), ("min", "max")]
+PAIRS += [("minimum", "maximum"), ("argmin", "argmax"), (ast.Add, ast.Sub)]
+PAIRS += [(ast.Mult, ast.Div), (ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.And, ast.Or)]
+PAIRS += [(ast.Eq, ast.NotEq), (ast.Is, ast.IsNot), (ast.In, ast.NotIn)]
 OTHER = dict(PAIRS) | {b: a for a, b in PAIRS}
 Mutant = collections.namedtuple("Mutant", "file line function change code tests")
 
@@ -122,20 +110,19 @@ def changes(node, above=()):
             others = list(variants(child))
             for other in others:
                 ast.fix_missing_locations(ast.copy_location(other, child))
-                texts = []
-                for present in (child, other):
-                    if isinstance(value, list):
-                        value[index] = present
-                    else:
-                        setattr(node, field, present)
-                    texts.append(around(present, above))
-                yield (*above, child), *texts
-                if isinstance(value, list):
-                    value[index] = child
-                else:
-                    setattr(node, field, child)
+                old = around(child, above)
+                put(node, field, index, other)
+                yield (*above, child), old, around(other, above)
+                put(node, field, index, child)
             if not (isinstance(child, ast.keyword) and others):
                 yield from changes(child, above)
+
+
+def put(node, field, index, child):
+    if isinstance(getattr(node, field), list):
+        getattr(node, field)[index] = child
+    else:
+        setattr(node, field, child)
 
 
 def around(node, above):
