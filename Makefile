@@ -52,7 +52,7 @@ help:
 	@echo "make site       pages of the stored outputs in build/site, links checked"
 	@echo "make seeds      tabulate all claims over seeds           (ONLY=01 SEEDS='0 1')"
 	@echo "make bench      speed beside stock layers and peers      (BENCH_OPTIONS=--quick)"
-	@echo "make mutants    break the library on purpose: do its tests notice?"
+	@echo "make mutants    does a test notice each small change?    (ONLY=aecourse/linear)"
 	@echo "make test-library, test-notebooks      one part, one backend (BACKEND=jax)"
 	@echo "make clean      remove .venv, build/ and caches"
 
@@ -119,8 +119,9 @@ seeds: $(STAMP)
 bench: $(STAMP)
 	@$(PY) benchmarks/speed.py $(BENCH_OPTIONS)
 
+# Hours for the whole library, minutes for a file.
 mutants: $(STAMP)
-	@$(PY) tools/mutants.py
+	@$(ONE_THREAD) $(PY) benchmarks/mutants.py $(ONLY)
 
 clean:
 	rm -rf .venv build docs/api aecourse.egg-info .pytest_cache .ruff_cache

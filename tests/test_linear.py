@@ -646,3 +646,7 @@ def test_predicted_active_axes_refuses(arguments, message):
     defaults = {"eigenvalues": [1.0, 0.5], "latent_dim": 2, "variance": 0.3}
     with pytest.raises(ValueError, match=message):
         linear.predicted_active_axes(**(defaults | arguments))
+
+
+def test_a_spectrum_may_hold_zeros():
+    assert linear.predicted_active_axes([2.0, 0.0], latent_dim=2, variance=1.0) == 1

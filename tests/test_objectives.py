@@ -291,3 +291,31 @@ def test_refuses_fewer_than_two_levels():
         objectives.discretized_logistic_nll(
             [[0.0]], [[0.0]], log_scale=0.0, num_levels=1
         )
+
+
+def test_continuous_bernoulli_mean_is_the_closed_form_on_both_sides_of_the_seam():
+    logits = np.array([-0.99, -0.7, -0.49, -0.4, 0.4, 0.49, 0.7, 0.99], "float32")
+    a = logits.astype("float64")
+    mean = as_float64(objectives.continuous_bernoulli_mean(logits))
+    # Two units in the last place of numbers near 1, which cancel in the closed form.
+    np.testing.assert_allclose(mean, 1 / (1 - np.exp(-a)) - 1 / a, atol=3e-7)
+
+
+def test_a_spread_for_each_channel_counts_at_every_pixel(rng):
+    x, x_mean = rng.random((2, 2, 5, 4, 3))
+    log_var = np.array([-2.0, -1.0, 0.0])
+    oracle = -tfd.Normal(x_mean, np.exp(0.5 * log_var)).log_prob(x)
+    nll = objectives.gaussian_nll(x, x_mean, log_var=log_var)
+    np.testing.assert_allclose(as_float64(nll), oracle.sum((1, 2, 3)), **FLOAT32)
+
+
+def test_takes_images_of_unknown_height():
+    image = keras.Input((None, 4, 1))
+    assert objectives.bernoulli_nll(image, image).shape == (None,)
+
+
+def test_a_count_of_zero_costs_the_rate():
+    # -log p(0) is the rate. Terms of size 20 cancel to log(0!): one unit in the last
+    # place of 20 is 1.9e-6.
+    nll = objectives.poisson_nll([[0.0]], [[math.log(1e-9)]])
+    assert float(nll[0]) == pytest.approx(1e-9, abs=3e-6)
