@@ -327,7 +327,7 @@ def test_tied_layer_refuses_a_layer_without_weights_yet():
 
 
 def test_tied_layer_refuses_codes_of_another_width():
-    with pytest.raises(ValueError, match="`inputs`.*Received: inputs="):
+    with pytest.raises(ValueError, match="`inputs`.*Received: inputs.shape="):
         layers.TiedDense(dense(5, 2))(normal(3, 4))
 
 
