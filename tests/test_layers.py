@@ -568,3 +568,18 @@ def test_refuses(make, name, value):
     # What else is no number is refused by `checks`, and tested there.
     with pytest.raises(ValueError, match=f"`{name}` must .*Received: {name}="):
         make(**{name: value})
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_sub_pixel_convolution_takes_lora(late):
+    x = np.random.default_rng(0).random((2, 5, 5, 3)).astype("float32")
+    rank = None if late else 2
+    layer = layers.SubPixelConv2D(2, 3, strides=2, lora_rank=rank)
+    before = ops.convert_to_numpy(layer(x))
+    if late:
+        layer.enable_lora(2)
+    # The second factor starts at zero; with ones in it the kernel is another.
+    np.testing.assert_allclose(ops.convert_to_numpy(layer(x)), before, atol=1e-6)
+    assert tuple(layer.lora_kernel_b.shape) == (2, 8) and layer.filters == 2
+    layer.lora_kernel_b.assign(np.ones((2, 8)))
+    assert np.abs(ops.convert_to_numpy(layer(x)) - before).max() > 1e-3

@@ -1,10 +1,15 @@
-"""tools/mutants: which small changes it makes, and where it makes none."""
+"""benchmarks/mutants: which small changes it makes, and where it makes none."""
 
 import ast
+import sys
+from pathlib import Path
 
 import pytest
 
-from tools import mutants
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+import mutants  # noqa: E402
 
 
 def changed_lines(text):

@@ -331,12 +331,18 @@ class SubPixelConv2D(_UpsamplingConv2D):
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
+        self.built = True  # as `enable_lora` demands
         if self.lora_rank:
             self.enable_lora(self.lora_rank)
 
     def enable_lora(self, rank, *args, **kwargs):
-        # The stock layer would size a factor for `filters` channels.
-        refuse("lora_rank", "None for this layer", rank)
+        # The stock layer sizes the second factor by `filters`.
+        filters = self.filters
+        self.filters = math.prod(self.strides) * filters
+        try:
+            super().enable_lora(rank, *args, **kwargs)
+        finally:
+            self.filters = filters
 
     def call(self, inputs):
         phases = ops.conv(inputs, self.kernel, padding=self.padding)
