@@ -55,18 +55,6 @@ EACH = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """On JAX nearly all the time goes into compiling: half of it is saved."""
-    if keras.config.backend() != "jax":
-        yield
-        return
-    config = importlib.import_module("jax").config
-    config.update("jax_disable_most_optimizations", True)
-    yield
-    config.update("jax_disable_most_optimizations", False)
-
-
 @EACH
 def test_block_runs_and_prints_what_it_says(heading, code, tmp_path, monkeypatch):
     only = ONLY.get(code.splitlines()[0])

@@ -13,7 +13,7 @@ def test_count_takes_whole_numbers(value):
     checks.check_count("num_samples", value)
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.0, True, "1", None])
+@pytest.mark.parametrize("value", [0, -1, 1.0, 1.5, math.nan, True, "1", None])
 def test_count_refuses_anything_else(value):
     with pytest.raises(ValueError, match=r"`num_samples`.*Received: num_samples="):
         checks.check_count("num_samples", value)
@@ -39,6 +39,19 @@ def test_number_says_which_bounds_there_are():
         checks.check_number("beta", 1, maximum=0)
 
 
+def test_number_keeps_its_exclusive_bounds_out():
+    checks.check_number("target", 0.5, above=0, below=1)
+    for value in (0, 1, -1):
+        with pytest.raises(ValueError, match="number above 0 and below 1. Received: t"):
+            checks.check_number("target", value, above=0, below=1)
+
+
+def test_count_has_a_largest():
+    checks.check_count("k", 5, maximum=5)
+    with pytest.raises(ValueError, match="at least 1 and at most 5. Received: k=6"):
+        checks.check_count("k", 6, maximum=5)
+
+
 def test_same_shape_lets_an_unknown_size_be_any():
     checks.check_same_shape("b", (None, 3), "a", (5, 3))
 
@@ -57,3 +70,43 @@ def test_finite_array_gives_float64():
 def test_finite_array_refuses_what_is_not_finite(bad):
     with pytest.raises(ValueError, match="`x` must be finite.*1 NaN or infinite"):
         checks.finite_array("x", [1.0, bad])
+
+
+@pytest.mark.parametrize("value", [0.0, [[1.0]], np.ones((0,))])
+def test_finite_array_refuses_other_axes_and_no_entries(value):
+    with pytest.raises(ValueError, match=r"`x` must have the shape \(num,\).*x.shape="):
+        checks.finite_array("x", value, ndim=1, shape="(num,)")
+
+
+def test_finite_array_takes_one_of_several_numbers_of_axes():
+    assert checks.finite_array("x", np.ones((2, 3)), ndim=(1, 2)).shape == (2, 3)
+    with pytest.raises(ValueError, match=r"must have \(1, 2\) axes"):
+        checks.finite_array("x", 1.0, ndim=(1, 2))
+
+
+def test_finite_array_takes_any_number_of_axes_from_the_least_on():
+    assert checks.finite_array("x", np.ones((1, 1, 1)), min_ndim=2).ndim == 3
+    for value in (np.ones(3), np.ones((0, 3))):
+        with pytest.raises(ValueError, match="must have at least 2 axes"):
+            checks.finite_array("x", value, min_ndim=2)
+
+
+def test_finite_array_lets_values_be_missing_but_not_infinite():
+    assert np.isnan(checks.finite_array("x", [1.0, math.nan], missing=True)[1])
+    with pytest.raises(ValueError, match="`x` must be finite.*1 infinite"):
+        checks.finite_array("x", [math.nan, math.inf], missing=True)
+
+
+def test_a_refusal_quotes_the_value_or_says_what_was_received():
+    with pytest.raises(ValueError, match="^Argument `x` must be 2. Received: x=3$"):
+        checks.refuse("x", "2", 3)
+    with pytest.raises(ValueError, match="^Argument `x` must be 2. Received: a 3$"):
+        checks.refuse("x", "2", received="a 3")
+
+
+def test_needs_names_the_package_and_what_brings_it():
+    with pytest.raises(ImportError, match=r"some-package.*aecourse\[course\].*nowhere"):
+        with checks.needs("some-package"):
+            import nowhere.at_all  # noqa: F401
+    with pytest.raises(KeyError), checks.needs("some-package"):
+        raise KeyError  # not what it is about

@@ -42,7 +42,7 @@ def distribute(devices):
 ON_JAX = """
 devices = keras.distribution.list_devices()
 answer = {"num_devices": len(devices)}
-for kind, counts in (("dense", (1, 2, 4, 8)), ("conv", (1, 8))):
+for kind, counts in (("dense", (1, 2)), ("conv", (1, 8))):
     for count in counts:
         distribute(devices[:count] if count > 1 else None)
         vae = build(kind)
@@ -119,9 +119,7 @@ def on_tensorflow():
 
 @needs_jax
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "kind, count", [("dense", 2), ("dense", 4), ("dense", 8), ("conv", 8)]
-)
+@pytest.mark.parametrize("kind, count", [("dense", 2), ("conv", 8)])
 def test_many_devices_have_the_loss_curve_of_one(on_jax, kind, count):
     assert on_jax[f"{kind} 1 used"] == 1
     assert on_jax[f"{kind} {count} used"] == count

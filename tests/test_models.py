@@ -19,11 +19,10 @@ def binary_images(num_images=32, shape=(8, 8, 1), seed=0):
     return x
 
 
-def small_vae(builders=DENSE, shape=(8, 8, 1), **kwargs):
-    build_encoder, build_decoder = builders
-    vae = models.variational_autoencoder(
-        build_encoder(shape, 3, variational=True), build_decoder(shape, 3), **kwargs
-    )
+def small_vae(**kwargs):
+    encoder = models.dense_encoder((8, 8, 1), 3, variational=True)
+    decoder = models.dense_decoder((8, 8, 1), 3)
+    vae = models.variational_autoencoder(encoder, decoder, **kwargs)
     vae.compile(keras.optimizers.Adam(1e-2), loss=losses.BernoulliNLL())
     return vae
 
@@ -31,17 +30,14 @@ def small_vae(builders=DENSE, shape=(8, 8, 1), **kwargs):
 # --- builders
 
 
-@pytest.mark.parametrize(
-    "shape, layer_norm", [((28, 28, 1), False), ((9, 13, 3), True)]
-)
 @pytest.mark.parametrize("builders", [DENSE, CONV], ids=["dense", "conv"])
-def test_decoder_gives_the_shape_that_the_encoder_takes(builders, shape, layer_norm):
+def test_decoder_gives_the_shape_that_the_encoder_takes(builders):
     build_encoder, build_decoder = builders
-    encoder = build_encoder(shape, 3, layer_norm=layer_norm)
-    decoder = build_decoder(shape, 3, layer_norm=layer_norm)
-    x = np.random.default_rng(0).random((2, *shape)).astype("float32")
-    assert tuple(encoder(x).shape) == (2, 3)
-    assert tuple(decoder(encoder(x)).shape) == x.shape
+    x = np.random.default_rng(0).random((2, 9, 13, 3)).astype("float32")
+    z = build_encoder(x.shape[1:], 3, layer_norm=True).predict(x, verbose=0)
+    x_hat = build_decoder(x.shape[1:], 3, layer_norm=True).predict(z, verbose=0)
+    assert z.shape == (2, 3)
+    assert x_hat.shape == x.shape
 
 
 def test_dense_builders_take_flat_vectors():
@@ -61,13 +57,17 @@ def test_conv_builders_have_three_levels_that_halve_and_double():
     assert heights(models.conv_decoder((28, 28, 1), 2)) == [8, 14, 28]
 
 
-@pytest.mark.parametrize("builders", [DENSE, CONV], ids=["dense", "conv"])
-@pytest.mark.parametrize("layer_norm", [False, True])
-def test_the_code_of_an_image_does_not_depend_on_its_batch(builders, layer_norm):
-    encoder = builders[0]((8, 8, 1), 3, layer_norm=layer_norm)
+@pytest.mark.parametrize(
+    "build, widths",
+    [(models.dense_encoder, {}), (models.conv_encoder, {"filters": (4,)})],
+)
+def test_the_code_of_an_image_does_not_depend_on_its_batch(build, widths):
+    encoder = build((8, 8, 1), 3, layer_norm=True, **widths)
     x = binary_images()
-    together = encoder.predict(x, verbose=0)
-    alone = encoder.predict(x[:1], verbose=0)
+    # As in training, where a normalization over the batch would show.
+    together, alone = (
+        ops.convert_to_numpy(encoder(images, training=True)) for images in (x, x[:1])
+    )
     np.testing.assert_allclose(together[:1], alone, atol=1e-5)
 
 
@@ -81,47 +81,35 @@ def test_output_activation_turns_logits_into_intensities(builders):
     np.testing.assert_allclose(intensities.predict(z, verbose=0), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("build", [models.dense_encoder, models.conv_encoder])
-@pytest.mark.parametrize("latent_dim", [0, -2, 2.0, None, True])
-def test_encoders_refuse_fewer_than_one_latent_axis(build, latent_dim):
-    with pytest.raises(ValueError, match="`latent_dim`.*Received: latent_dim="):
-        build((8, 8, 1), latent_dim)
-
-
-@pytest.mark.parametrize("build", [models.dense_decoder, models.conv_decoder])
-@pytest.mark.parametrize("latent_dim", [0, -2, 2.0, None, True])
-def test_decoders_refuse_fewer_than_one_latent_axis(build, latent_dim):
-    with pytest.raises(ValueError, match="`latent_dim`.*Received: latent_dim="):
-        build((8, 8, 1), latent_dim)
-
-
-@pytest.mark.parametrize("shape", [(), (0, 8, 1), (8, None, 1), 64, "888"])
-@pytest.mark.parametrize("build", [*DENSE, *CONV])
-def test_builders_refuse_shapes_that_are_not_fixed(build, shape):
-    with pytest.raises(ValueError, match="must be a"):
-        build(shape, 2)
+@pytest.mark.parametrize(
+    "build, shape, widths",
+    [
+        (models.dense_encoder, "input_shape", "hidden_units"),
+        (models.dense_decoder, "output_shape", "hidden_units"),
+        (models.conv_encoder, "input_shape", "filters"),
+        (models.conv_decoder, "output_shape", "filters"),
+    ],
+)
+def test_builders_refuse(build, shape, widths):
+    for name, value in [
+        (shape, (0, 8, 1)),
+        (shape, (8, None, 1)),
+        (shape, "881"),
+        ("latent_dim", 0),
+        (widths, (8, -1)),
+        (widths, 8),
+    ]:
+        arguments = {shape: (8, 8, 1), "latent_dim": 2} | {name: value}
+        with pytest.raises(ValueError, match=f"`{name}` must .*Received: {name}="):
+            build(**arguments)
 
 
 @pytest.mark.parametrize("build", CONV)
-def test_conv_builders_refuse_images_without_channels(build):
-    with pytest.raises(ValueError, match="_shape` must be a shape of 3 axes"):
+def test_conv_builders_refuse_images_without_channels_and_no_levels(build):
+    with pytest.raises(ValueError, match="_shape` must be"):
         build((28, 28), 2)
-
-
-@pytest.mark.parametrize("widths", [(0,), (8, -1), 8, "8", (2.5,)])
-def test_builders_refuse_widths_below_one(widths):
-    for build in DENSE:
-        with pytest.raises(ValueError, match="`hidden_units`.*Received: hidden_units="):
-            build((8, 8, 1), 2, hidden_units=widths)
-    for build in CONV:
-        with pytest.raises(ValueError, match="`filters`.*Received: filters="):
-            build((8, 8, 1), 2, filters=widths)
-
-
-def test_conv_builders_refuse_no_levels():
-    for build in CONV:
-        with pytest.raises(ValueError, match="`filters`"):
-            build((8, 8, 1), 2, filters=())
+    with pytest.raises(ValueError, match="`filters` must be"):
+        build((8, 8, 1), 2, filters=())
 
 
 @pytest.mark.parametrize(
@@ -133,31 +121,36 @@ def test_conv_builders_refuse_no_levels():
     ],
 )
 def test_conv_decoder_upsamples_as_asked(upsampling, layer_class):
-    decoder = models.conv_decoder((9, 13, 3), 3, (8, 4), upsampling=upsampling)
+    decoder = models.conv_decoder((9, 13, 3), 3, filters=(8, 4), upsampling=upsampling)
     kinds = [type(layer) for layer in decoder.layers if hasattr(layer, "strides")]
     assert kinds == [layer_class] * 2
     assert decoder.output_shape == (None, 9, 13, 3)
 
 
-@pytest.mark.parametrize("upsampling", ["nearest", None])
-def test_builders_refuse_an_unknown_upsampling(upsampling):
-    message = "`upsampling` must be one of.*Received: upsampling="
+def test_builders_refuse_an_unknown_upsampling():
+    message = "`upsampling` must be .*Received: upsampling="
     with pytest.raises(ValueError, match=message):
-        models.conv_decoder((8, 8, 1), 2, upsampling=upsampling)
+        models.conv_decoder((8, 8, 1), 2, upsampling="nearest")
     with pytest.raises(ValueError, match=message):
-        models.u_net((8, 8, 1), upsampling=upsampling)
+        models.u_net((8, 8, 1), upsampling=None)
 
 
 # --- U-Net
 
 
-@pytest.mark.parametrize("skips", [True, False])
-@pytest.mark.parametrize("latent_dim", [None, 3])
-@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 13, 3), (28, 28, 2)])
+@pytest.mark.parametrize(
+    "shape, latent_dim, skips",
+    [
+        ((8, 8, 1), None, False),
+        ((9, 13, 3), None, True),
+        ((9, 13, 3), 3, False),
+        ((6, 7, 2), 3, True),
+    ],
+)
 def test_u_net_gives_images_of_the_size_it_takes(shape, latent_dim, skips):
-    net = models.u_net(shape, (2, 3, 4), latent_dim=latent_dim, skips=skips)
+    net = models.u_net(shape, filters=(2, 3, 4), latent_dim=latent_dim, skips=skips)
     x = np.random.default_rng(0).random((2, *shape)).astype("float32")
-    assert tuple(net(x).shape) == x.shape
+    assert net.predict(x, verbose=0).shape == x.shape
     quarter = tuple((n + 3) // 4 for n in shape[:2])
     bottleneck = (*quarter, 4) if latent_dim is None else (3,)
     assert net.get_layer("bottleneck").output.shape == (None, *bottleneck)
@@ -182,7 +175,7 @@ def test_u_net_has_its_options():
 def test_u_net_passes_the_image_around_the_bottleneck_only_with_skips():
     x = binary_images(2)
     for skips in (True, False):
-        net = models.u_net((8, 8, 1), (4, 8), latent_dim=1, skips=skips)
+        net = models.u_net((8, 8, 1), filters=(4, 8), latent_dim=1, skips=skips)
         # A bottleneck of zeros tells the two images apart no more.
         bottleneck = net.get_layer("bottleneck")
         bottleneck.set_weights([np.zeros_like(w) for w in bottleneck.get_weights()])
@@ -215,21 +208,25 @@ def test_u_net_learns_and_reopens(tmp_path):
 )
 def test_u_net_refuses(change, name):
     with pytest.raises(ValueError, match=f"`{name}` must be.*Received: {name}="):
-        models.u_net(**{"input_shape": (8, 8, 1)} | change)
+        models.u_net(**({"input_shape": (8, 8, 1)} | change))
 
 
 # --- autoencoder
 
 
-@pytest.mark.parametrize("builders", [DENSE, CONV], ids=["dense", "conv"])
-def test_autoencoder_learns_and_shares_the_weights_of_its_parts(builders):
-    encoder = builders[0]((8, 8, 1), 2)
-    decoder = builders[1]((8, 8, 1), 2, output_activation="sigmoid")
+@pytest.mark.parametrize(
+    "builders, widths",
+    [(DENSE, {}), (CONV, {"filters": (8,)})],
+    ids=["dense", "conv"],
+)
+def test_autoencoder_learns_and_shares_the_weights_of_its_parts(builders, widths):
+    encoder = builders[0]((8, 8, 1), 2, **widths)
+    decoder = builders[1]((8, 8, 1), 2, output_activation="sigmoid", **widths)
     ae = models.autoencoder(encoder, decoder)
     ae.compile(keras.optimizers.Adam(1e-2), "mse")
     x = binary_images()
     # Nothing learned is the mean image: 1/4 for the fair bit, 0.09 for the noise.
-    history = ae.fit(x, x, epochs=30, verbose=0).history["loss"]
+    history = ae.fit(x, x, epochs=60, verbose=0).history["loss"]
     assert history[-1] < 0.5 * (0.25 + 0.09) / 2
     by_hand = decoder.predict(encoder.predict(x, verbose=0), verbose=0)
     np.testing.assert_allclose(ae.predict(x, verbose=0), by_hand, atol=1e-6)
@@ -242,7 +239,7 @@ def test_autoencoder_refuses_parts_that_do_not_fit():
     )
     with pytest.raises(ValueError, match="the decoder's input"):
         models.autoencoder(encoder, decoder)
-    with pytest.raises(ValueError, match="`decoder`.*Received: decoder="):
+    with pytest.raises(ValueError, match="`decoder`.*Received: decoder.output_shape="):
         models.autoencoder(encoder, models.dense_decoder((8, 9, 1), 2))
 
 
@@ -334,10 +331,10 @@ def test_vae_weight_of_the_kl_moves_in_fit():
     np.testing.assert_allclose(weights, [0.0, 0.5, 1.0, 1.0], atol=1e-3)
 
 
-@pytest.mark.parametrize("builders", [DENSE, CONV], ids=["dense", "conv"])
-def test_vae_reopens_with_the_same_weights_and_trains_on(tmp_path, builders):
+def test_vae_reopens_with_the_same_weights_and_trains_on(tmp_path):
+    # With convolutions, and on the other backend: test_backends.
     warm_up = keras.optimizers.schedules.PolynomialDecay(0.0, 8, 1.0)
-    vae = small_vae(builders, beta=warm_up, free_bits=0.1, seed=4)
+    vae = small_vae(beta=warm_up, free_bits=0.1, seed=4)
     x = binary_images()
     vae.fit(x, verbose=0)
     vae.save(tmp_path / "vae.keras")
@@ -417,7 +414,6 @@ def test_vae_refuses_a_negative_weight():
             models.variational_autoencoder(encoder, decoder, **{name: -1})
 
 
-@pytest.mark.parametrize("num_images", [0, -1, 2.5])
-def test_vae_refuses_to_generate_fewer_than_one_image(num_images):
+def test_vae_refuses_to_generate_fewer_than_one_image():
     with pytest.raises(ValueError, match="`num_images`.*Received: num_images="):
-        small_vae().generate(num_images)
+        small_vae().generate(0)

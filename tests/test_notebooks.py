@@ -15,6 +15,7 @@ import re
 import nbformat
 import pytest
 
+from tools import address, normal_form
 from tools import notebooks as tool
 
 MAX_BYTES = 400_000
@@ -224,10 +225,9 @@ def it_opens_in_one_click(page):
     if not page.code:
         return
     name = f"{'solutions/' * page.is_solution}{page.name}"
-    # Without outputs: the copy of a notebook with its figures is slow.
-    bare = [{**cell, "outputs": []} for cell in page.cells]
-    bare = nbformat.from_dict({"cells": bare})
-    fresh = tool.place_address(bare, name, REPOSITORY)
+    fresh = address.place_address(
+        copy.deepcopy(page.notebook), name, address.repository()
+    )
     cells = [(cell.cell_type, cell.source) for cell in page.cells]
     if cells != [(cell.cell_type, cell.source) for cell in fresh.cells]:
         yield "links or Colab cell are not those of pyproject.toml: `make address`"
@@ -371,7 +371,7 @@ def exercises_are_open_here_and_solved_there(page):
 
 @rule
 def it_is_in_normal_form(page):
-    if tool.to_text(tool.normalize(page.notebook)) != page.text:
+    if normal_form.to_text(normal_form.normalize(page.notebook)) != page.text:
         yield "it is not in normal form: `make format`, or save it: `make notebooks`"
 
 
@@ -393,18 +393,39 @@ PATHS = tool.find()
 COURSE = [path for path in PATHS if path.parent.name != "solutions"]
 
 
-@pytest.mark.parametrize("path", PATHS, ids=tool.title)
-def test_notebook_keeps_all_rules(path):
-    problems = problems_of(read(path))
-    assert not problems, "\n".join([f"{tool.title(path)}:", *problems])
-
-
-def test_there_are_notebooks_and_each_is_numbered_and_in_the_readme():
+def test_there_are_notebooks():
     assert {path.stem[:2] for path in COURSE} >= {"00", "01", "10"}
+
+
+def problems(page):
+    """All that is wrong with a page, a line each, with the name of the check."""
+    return [
+        f"{function.__name__}: {problem}"
+        for function in CHECKS
+        for problem in function(page)
+    ]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=tool.title)
+def test_notebook_is_as_it_must_be(path):
+    found = problems(read(path))
+    assert not found, "\n".join([f"{tool.title(path)}:", *found])
+
+
+def test_notebooks_and_solutions_belong_together():
+    solutions = {path.name: path for path in PATHS if path not in COURSE}
+    assert sorted(solutions) == sorted(path.name for path in COURSE)
+    for path in COURSE:
+        here, there = (exercise_verdicts(read(p)) for p in (path, solutions[path.name]))
+        assert set(here) == set(there), path.name
+
+
+def test_notebooks_are_numbered_and_listed_in_the_readme():
     readme = (tool.ROOT / "README.md").read_text(encoding="utf-8")
-    names = [path.name for path in COURSE]
-    assert [n for n in names if not re.fullmatch(r"\d\d_[a-z0-9_]+\.ipynb", n)] == []
-    assert [n for n in names if f"notebooks/{n}" not in readme] == []
+    assert [p.name for p in COURSE if f"notebooks/{p.name}" not in readme] == []
+    assert [
+        p.name for p in COURSE if not re.fullmatch(r"\d\d_[a-z0-9_]+", p.stem)
+    ] == []
 
 
 def test_each_notebook_has_solutions_of_the_same_exercises():
@@ -443,7 +464,7 @@ def figure():
 
 def stub(number, verdict="not done yet"):
     verdict = stdout(f"exercise {number}: {verdict}\n")
-    return code(f"toy.exercise_{number}(answer)", verdict)
+    return code(f"exercises.check_{number}(answer)", verdict)
 
 
 SETUP_CELL = f"""{SETUP}import matplotlib.pyplot as plt
@@ -453,7 +474,7 @@ plt.rcParams["figure.dpi"] = 80"""
 
 
 def title_cell(text, name):
-    return markdown(f"{text}\n\n{tool.links(name, REPOSITORY)}")
+    return markdown(f"{text}\n\n{address.links(name, address.repository())}")
 
 
 def sound_cells():
@@ -463,7 +484,7 @@ def sound_cells():
         "title": title_cell(
             "# 3. A toy\n\nOne sentence.\n\n```\n# no heading\n```", "03_toy"
         ),
-        "colab": code(tool.colab_cell(REPOSITORY)),
+        "colab": code(address.colab_cell(address.repository())),
         "setup": code(SETUP_CELL),
         "describe": code("print(runtime.describe())", stdout("Keras\n"), tag=IGNORE),
         "section": markdown("## It is so"),
@@ -486,8 +507,8 @@ def page_of(cells, is_solution=False, text=None):
     notebook = nbformat.v4.new_notebook(
         cells=[copy.deepcopy(c) for c in cells.values()]
     )
-    notebook = tool.normalize(notebook)
-    text = text or tool.to_text(notebook)
+    notebook = normal_form.normalize(notebook)
+    text = text or normal_form.to_text(notebook)
     return Page("03_toy", notebook, is_solution, text)
 
 
@@ -495,7 +516,7 @@ def sound_solution():
     return page_of(
         {
             "title": title_cell("# 3. A toy: solutions", "solutions/03_toy"),
-            "colab": code(tool.colab_cell(REPOSITORY)),
+            "colab": code(address.colab_cell(address.repository())),
             "setup": code(SETUP_CELL),
             "describe": code("print(runtime.describe())", tag=IGNORE),
             "heading": markdown("## Exercise 1"),
@@ -507,8 +528,8 @@ def sound_solution():
 
 
 def test_sound_pages_pass():
-    assert problems_of(page_of(sound_cells())) == []
-    assert problems_of(sound_solution()) == []
+    assert problems(page_of(sound_cells())) == []
+    assert problems(sound_solution()) == []
 
 
 def set_source(name, source):
@@ -600,17 +621,16 @@ BREAKS = {
         set_source("claim", 'print("✔ it is so (required: a < 1)  [measured 0]")'),
         add_output("training", stdout(CLAIM_LINE)),
         add_source("training", '\nclaims.check("s", 1, "q", below=2)'),
-    ],
-    most_cells_are_compared: [ignore_most],
-    it_opens_in_one_click: [
-        remove("colab"),
-        add_source("colab", "\n# more"),
-        replace("colab", REPOSITORY, "https://a.b/c"),
-        replace("title", "mybinder.org", "a.b"),
-        add_source("title", "\n\nThe links are not last."),
-    ],
-    it_starts_with_the_setup_cell: [
-        set_source("setup", "import keras"),
+    ),
+    (most_cells_are_compared, ignore_most),
+    (it_opens_in_one_click, remove("colab")),
+    (it_opens_in_one_click, add_source("colab", "\n# more")),
+    (it_opens_in_one_click, replace("colab", address.repository(), "https://a.b/c")),
+    (it_opens_in_one_click, replace("title", "mybinder.org", "a.b")),
+    (it_opens_in_one_click, add_source("title", "\n\nThe links are not last.")),
+    (it_starts_with_the_setup_cell, set_source("setup", "import keras")),
+    (
+        it_starts_with_the_setup_cell,
         replace("setup", 'setdefault("KERAS_BACKEND", "jax")', "clear()"),
         replace("setup", "80", "100"),
     ],
@@ -654,15 +674,14 @@ BREAKS = {
 }
 
 
-@pytest.mark.parametrize("broken", BREAKS, ids=lambda function: function.__name__)
-def test_rule_notices_each_break(broken):
+def test_broken_pages_are_noticed():
     unnoticed = []
-    for number, change in enumerate(BREAKS[broken], 1):
+    for number, (function, change) in enumerate(BREAKS):
         cells = sound_cells()
         change(cells)
-        if not list(broken(page_of(cells))):
-            unnoticed.append(number)
-    assert not unnoticed, f"of its breaks in BREAKS, numbers {unnoticed}"
+        if not list(function(page_of(cells))):
+            unnoticed.append(f"break {number}, for {function.__name__}")
+    assert not unnoticed, "\n".join(unnoticed)
 
 
 def test_every_rule_is_broken_once():
@@ -684,7 +703,7 @@ def test_every_rule_is_broken_once():
 def test_a_page_out_of_normal_form_is_noticed(change):
     page = page_of(sound_cells())
     change(page.notebook)
-    page.text = tool.to_text(page.notebook)
+    page.text = normal_form.to_text(page.notebook)
     assert list(it_is_in_normal_form(page))
 
 

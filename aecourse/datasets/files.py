@@ -103,7 +103,8 @@ def _data_folder():
 
 def _read_npz(path, remedy):
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # A file opened here is closed even if NumPy finds no archive in it.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {key: archive[key] for key in _SHAPES}
     except Exception as error:  # zipfile, zlib and NumPy each raise their own; the
         # text is left to the traceback, as NumPy's recommends to load with pickle.

@@ -1,21 +1,22 @@
-"""Checks of the exercises of notebook 03."""
+"""The checks of notebook 03 loss is a noise model."""
 
 import numpy as np
-from scipy.stats import laplace
 
-from exercise_checks import check
+from exercise_checks import exercise
 
 
-@check
-def exercise_1(laplace_nll):
+@exercise(1)
+def check_1(laplace_nll):
     """Check `laplace_nll(x, x_hat, scale)` against SciPy's density."""
+    from scipy.stats import laplace
+
     rng = np.random.default_rng(0)
     x, x_hat = rng.standard_normal((2, 5, 3))
     for scale in (1.0, 0.2):
         found = np.asarray(laplace_nll(x.copy(), x_hat.copy(), scale))
         right = -laplace.logpdf(x, x_hat, scale).sum(axis=1)
         if found.shape == (5, 3):
-            return "one number per example, please: sum over the features"
+            return "one number an example, please: sum over the features"
         if found.shape != (5,):
             return f"5 examples need the shape (5,), not {found.shape}"
         if np.allclose(found, right / 3, rtol=1e-4):
@@ -30,8 +31,8 @@ def exercise_1(laplace_nll):
     return None
 
 
-@check
-def exercise_2(gaussian_nats):
+@exercise(2)
+def check_2(gaussian_nats):
     """Check `gaussian_nats(x, x_hat)`, the best single variance."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((50, 4)) * 3
@@ -48,7 +49,7 @@ def exercise_2(gaussian_nats):
     if np.isclose(found, at_one, rtol=1e-4):
         return "this is the variance 1: is there a better one?"
     if np.isclose(found, right / 4, rtol=1e-3):
-        return "nats per feature; per example is wanted"
+        return "nats a feature; per example is wanted"
     if np.isclose(found, 50 * right, rtol=1e-3):
         return "a sum over the examples; their mean is wanted"
     if not np.isclose(found, right, rtol=1e-3):
@@ -56,8 +57,8 @@ def exercise_2(gaussian_nats):
     return None
 
 
-@check
-def exercise_5(lower_bound):
+@exercise(5)
+def check_5(lower_bound):
     """Check `lower_bound(p_xz, q)` on joint tables of x and z."""
     rng = np.random.default_rng(0)
     for num_x, num_z in ((6, 3), (4, 5)):

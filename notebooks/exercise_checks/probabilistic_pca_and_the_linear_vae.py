@@ -1,12 +1,12 @@
-"""Checks of the exercises of notebook 09."""
+"""The checks of notebook 09 probabilistic PCA and the linear VAE."""
 
 import numpy as np
 
-from exercise_checks import check
+from exercise_checks import exercise
 
 
-@check
-def exercise_1(to_axes):
+@exercise(1)
+def check_1(to_axes):
     """Check `to_axes(W)`: same WW', orthogonal columns, longest first."""
     rng = np.random.default_rng(0)
     axes = np.linalg.qr(rng.standard_normal((10, 4)))[0]
@@ -28,8 +28,8 @@ def exercise_1(to_axes):
     return None
 
 
-@check
-def exercise_2(water_level):
+@exercise(2)
+def check_2(water_level):
     """Check `water_level(eigenvalues, distortion)` by bisection."""
     eigenvalues = np.array([4.0, 0.1, 2.0, 1.0, 0.5])  # in any order
     for distortion in (0.3, 1.0, 3.0, 7.0):
