@@ -6,14 +6,13 @@ import pkgutil
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 
 import exercise_checks
-from tools import notebooks
+from tools import notebooks as tool
 
 
 def told(capsys, check, *answers):
@@ -92,43 +91,58 @@ def test_values_and_layers_pass_as_they_are_and_functions_keep_their_name(capsys
     assert inspect.signature(received[-1]) == inspect.signature(named)
 
 
-MODULES = [
-    path.stem[3:] for path in notebooks.find() if path.parent.name != "solutions"
-]
+# --- the checks of the notebooks ------------------------------------------------
+
+NAMES = [module.name for module in pkgutil.iter_modules(exercise_checks.__path__)]
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_checks_know_unfinished_and_hopeless_answers(name, capsys):
-    """The checks of the notebooks themselves; the right answers are in `solutions/`."""
-    module = importlib.import_module(f"exercise_checks.{name}")
-    checks = {n: check for n, check in vars(module).items() if n.startswith("check_")}
-    assert len(checks) >= 2
-    for check_name, check in checks.items():
-        count = len(inspect.signature(check.__wrapped__).parameters)
-        number = check_name.removeprefix("check_")
-
-        assert check(*[lambda *_, **__: NotImplemented] * count) is None
-        assert capsys.readouterr().out == f"exercise {number}: not done yet\n"
-
-        hopeless = [raises(ValueError("no")), lambda *_, **__: None, "nonsense", None]
-        for answer in hopeless:
-            assert check(*[answer] * count) is None
-            line = capsys.readouterr().out
-            assert re.fullmatch(rf"exercise {number}: .+\n", line)
-            assert not line.endswith((": correct\n", ": not done yet\n"))
+def test_each_module_has_a_notebook_and_each_notebook_its_module():
+    notebooks = {path.stem[3:] for path in tool.find()}
+    assert notebooks == set(NAMES)
 
 
-def test_every_module_of_checks_belongs_to_a_notebook():
-    folder = Path(exercise_checks.__file__).parent
-    assert sorted(MODULES) == sorted(p.stem for p in folder.glob("[!_]*.py"))
-
-
-def test_the_checks_of_one_notebook_do_not_load_those_of_another():
-    code = (
-        "import sys; from exercise_checks import start_here;"
-        "print(*[m for m in sys.modules if m.startswith('exercise_checks.')])"
+def test_a_module_imports_no_more_than_it_needs():
+    code = "import sys, exercise_checks.start_here; print(*sys.modules)"
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tool.NOTEBOOKS,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    command = [sys.executable, "-c", code]
-    folder = Path(exercise_checks.__file__).parents[1]
-    output = subprocess.check_output(command, text=True, cwd=folder)
-    assert output.split() == ["exercise_checks.start_here"]
+    loaded = set(process.stdout.split())
+    assert loaded.isdisjoint({"keras", "scipy", "sklearn"})
+    ours = {name for name in loaded if name.startswith("exercise_checks")}
+    assert ours == {"exercise_checks", "exercise_checks.start_here"}
+
+
+def checks_in(name):
+    """The checks of a module by name: `exercise_1` and so on."""
+    module = importlib.import_module(f"exercise_checks.{name}")
+    return {k: v for k, v in vars(module).items() if k.startswith("exercise_")}
+
+
+def test_each_notebook_calls_all_checks_of_its_module_and_no_other():
+    called, wanted = {}, {}
+    for path in tool.find():
+        cells = nbformat.read(path, as_version=4).cells
+        code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+        calls = re.findall(r"(?m)^(\w+)\.(exercise_\d)\(", code)
+        called[tool.title(path)] = set(calls)
+        name = path.stem[3:]
+        wanted[tool.title(path)] = {(name, check) for check in checks_in(name)}
+    assert called == wanted
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_check_knows_unfinished_and_hopeless_answers(name, capsys):
+    """The right answers are in `solutions/`, whose outputs are compared."""
+    checks = checks_in(name)
+    assert len(checks) >= 2
+    for check in checks.values():
+        count = len(inspect.signature(check).parameters)
+        unfinished = [lambda *_, **__: NotImplemented] * count
+        assert told(capsys, check, *unfinished) == "not done yet"
+        for answer in (raises(ValueError("no")), lambda *_, **__: None, "no", None):
+            said = told(capsys, check, *[answer] * count)
+            assert said not in ("correct", "not done yet")

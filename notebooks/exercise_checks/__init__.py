@@ -7,30 +7,25 @@ followed by a call of its check. The check prints one of
     exercise 1: a hint
     exercise 1: correct
 
-and the worked notebook in `solutions/` calls the same check.
+To add a check:
 
-How to add one:
+1. The module has the notebook's name without its number; the notebook
+   and its solutions import it: `from exercise_checks import start_here`.
+2. Write a function that bears the exercise's number, receives what the
+   reader wrote and returns a hint, or `None` when the answer is right:
 
-1. The checks of a notebook stand in the module that has its name
-   without the number: `start_here.py` for `00_start_here.ipynb`.
-2. A check receives what the reader wrote and returns a hint, or
-   `None` when the answer is right; `check_1` belongs to exercise 1:
-
-       @exercise(1)
-       def check_1(compression_ratio):
+       @check
+       def exercise_1(compression_ratio):
            if compression_ratio(784, 32) != 24.5:
-               return "how many pixels per number of the code?"
+               return "how many pixels stand behind one number of z?"
            return None
 
-3. Notebook and solution import it under one name and call it below
-   the reader's function:
-
-       from exercise_checks import start_here as exercises
-       exercises.check_1(compression_ratio)
-
-Inside a check the reader's function is called as it is: an unfinished
-stub, a forgotten `return` and an exception in the reader's code end
-the check with the right line.
+3. Call the reader's function as it is. An unfinished stub, a forgotten
+   `return` or an exception in it ends the check with the right line.
+4. Hand it copies of arrays, compare with an independent computation,
+   and give a hint for each mistake that you expect.
+5. Below the stub and below its solution, call
+   `start_here.exercise_1(compression_ratio)`.
 """
 
 import functools
@@ -41,25 +36,23 @@ class _Verdict(Exception):
     """Ends a check early; its text is what the reader is told."""
 
 
-def exercise(number):
+def check(find_hint):
     """Turn a function that returns a hint or `None` into a check.
 
     Args:
-        number: int, the number of the exercise in its notebook.
+        find_hint: function whose name is the exercise's: `exercise_1`.
 
     Returns:
-        A decorator. The decorated check takes the same arguments, prints
-        one line and returns `None`, so nothing else stands below a cell.
+        A function of the same arguments that prints one line and
+        returns `None`, so that nothing else stands below a cell.
     """
+    exercise = find_hint.__name__.replace("_", " ")
 
-    def decorate(find_hint):
-        @functools.wraps(find_hint)
-        def check(*answers):
-            print(f"exercise {number}: {_judge(find_hint, answers)}")
+    @functools.wraps(find_hint)
+    def print_verdict(*answers):
+        print(f"{exercise}: {_judge(find_hint, answers)}")
 
-        return check
-
-    return decorate
+    return print_verdict
 
 
 def _judge(find_hint, answers):

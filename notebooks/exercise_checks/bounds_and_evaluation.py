@@ -1,12 +1,13 @@
-"""The checks of notebook 12 bounds and evaluation."""
+"""Checks of the exercises of notebook 12."""
 
 import numpy as np
+from keras import ops
 
-from exercise_checks import exercise
+from exercise_checks import check
 
 
-@exercise(1)
-def check_1(effective_samples):
+@check
+def exercise_1(effective_samples):
     """Check `effective_samples(log_weights)`, at its ends and between."""
     rng = np.random.default_rng(0)
     log_weights = rng.normal(size=(6, 40))
@@ -31,11 +32,9 @@ def check_1(effective_samples):
     return None
 
 
-@exercise(4)
-def check_4(surrogate):
+@check
+def exercise_4(surrogate):
     """Check the derivative of `surrogate(b, mu, noise)` in `b`."""
-    from keras import ops
-
     rng = np.random.default_rng(0)
     noise = rng.standard_normal((50, 8, 2)).astype("float32")
     b, mu = np.float32([0.9, 1.2]), np.float32([0.1, -0.3])
@@ -46,16 +45,19 @@ def check_4(surrogate):
     share /= share.sum(axis=1, keepdims=True)
     slope = ((z - b) - (z - mu) + (x - z))[..., 0]
     right = np.sum(share**2 * slope, axis=1)
-    # The ordinary derivative of the bound, and half-way answers.
-    half = (x - z) - (z - mu)
-    plain = np.sum(share * half[..., 0], axis=1)
+    # What the ordinary gradient and unfinished answers give.
+    canceled_slope = ((x - z) - (z - mu))[..., 0]
+    plain = np.sum(share * canceled_slope, axis=1)
     once = np.sum(share * slope, axis=1)
-    canceled = np.sum(share**2 * half[..., 0], axis=1)
-    b, mu, noise = (ops.convert_to_tensor(one) for one in (b, mu, noise))
+    canceled = np.sum(share**2 * canceled_slope, axis=1)
+    b, mu = ops.convert_to_tensor(b), ops.convert_to_tensor(mu)
+    noise = ops.convert_to_tensor(noise)
     direction = ops.convert_to_tensor(np.float32([1.0, 0.0]))
-    value, found = ops.jvp(
-        lambda b: surrogate(b, mu, noise), (b,), (direction,)
-    )
+
+    def surrogate_of(b):
+        return surrogate(b, mu, noise)
+
+    value, found = ops.jvp(surrogate_of, (b,), (direction,))
     if tuple(value.shape) != (50,):
         shape = tuple(value.shape)
         return f"50 estimates need the shape (50,); yours is {shape}"

@@ -1,15 +1,16 @@
-"""The checks of notebook 07 contractive autoencoders."""
+"""Checks of the exercises of notebook 07."""
 
 import numpy as np
 
-from exercise_checks import exercise
+from exercise_checks import check
 
 
-@exercise(1)
-def check_1(two_sigmoid_layers):
+@check
+def exercise_1(two_sigmoid_layers):
     """Check `two_sigmoid_layers(x, w1, b1, w2, b2)` by differences."""
     rng = np.random.default_rng(0)
-    x, w1, b1 = (rng.normal(size=n) for n in ((4, 6), (6, 5), 5))
+    x = rng.normal(size=(4, 6))
+    w1, b1 = rng.normal(size=(6, 5)), rng.normal(size=5)
     w2, b2 = rng.normal(size=(5, 3)), rng.normal(size=3)
 
     def encode(x):
@@ -20,8 +21,10 @@ def check_1(two_sigmoid_layers):
     columns = [(encode(x + e) - encode(x - e)) / 2e-5 for e in step]
     squares = np.square(columns)  # (input, example, code axis)
     right = squares.sum(axis=(0, 2))
-    arguments = (a.copy() for a in (x, w1, b1, w2, b2))
-    found = np.asarray(two_sigmoid_layers(*arguments))
+    found = two_sigmoid_layers(
+        x.copy(), w1.copy(), b1.copy(), w2.copy(), b2.copy()
+    )
+    found = np.asarray(found)
     if found.shape != (4,):
         return f"4 rows of x need the shape (4,); yours is {found.shape}"
     if np.allclose(found, right, rtol=1e-4):
@@ -35,11 +38,12 @@ def check_1(two_sigmoid_layers):
     return "not yet: are both slopes in, h(1 - h) and z(1 - z)?"
 
 
-@exercise(2)
-def check_2(unit_decoder):
+@check
+def exercise_2(unit_decoder):
     """Check that `unit_decoder(w, b, w_dec)` moves scale alone."""
     rng = np.random.default_rng(0)
-    x, w, b = (rng.normal(size=n) for n in ((50, 6), (6, 4), 4))
+    x = rng.normal(size=(50, 6))
+    w, b = rng.normal(size=(6, 4)), rng.normal(size=4)
     w_dec = rng.normal(size=(4, 6)) * [[0.1], [1], [3], [20]]
     found = unit_decoder(w.copy(), b.copy(), w_dec.copy())
     if not isinstance(found, (tuple, list)) or len(found) != 3:

@@ -1,12 +1,12 @@
-"""The checks of notebook 04 convolutional autoencoders."""
+"""Checks of the exercises of notebook 04."""
 
 import numpy as np
 
-from exercise_checks import exercise
+from exercise_checks import check
 
 
-@exercise(1)
-def check_1(receptive_field):
+@check
+def exercise_1(receptive_field):
     """Check `receptive_field` against an impulse sent backwards."""
 
     def by_impulse(kernel_sizes, strides):
@@ -34,8 +34,8 @@ def check_1(receptive_field):
     return None
 
 
-@exercise(2)
-def check_2(kernel_without_pattern):
+@check
+def exercise_2(kernel_without_pattern):
     """Check that each phase of the kernel gives a constant the same."""
     for size, channels, stride, filters in ((3, 5, 2, 4), (1, 2, 3, 1)):
         shape = (size, size, channels, stride**2 * filters)
@@ -44,7 +44,7 @@ def check_2(kernel_without_pattern):
         if kernel.shape != shape:
             return f"the shape should be {shape}; yours is {kernel.shape}"
         sums = kernel.sum(axis=(0, 1))  # what a constant input sees
-        if not np.ptp(sums, axis=0).min() > 0:  # NaN fails, too
+        if not np.ptp(sums, axis=0).min() > 0:  # refuses NaN
             return "the channels should have random weights of their own"
         phases = sums.reshape(channels, stride**2, filters)
         if np.allclose(phases, phases[:, :1], atol=1e-6):

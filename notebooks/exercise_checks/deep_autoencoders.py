@@ -1,12 +1,12 @@
-"""The checks of notebook 02 deep autoencoders."""
+"""Checks of the exercises of notebook 02."""
 
 import numpy as np
 
-from exercise_checks import exercise
+from exercise_checks import check
 
 
-@exercise(1)
-def check_1(encode, decode):
+@check
+def exercise_1(encode, decode):
     """Check that two charts cover the circle without a tear."""
     angle = np.linspace(0, 2 * np.pi, 4001)[:-1] + 1e-3
     x = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
@@ -34,8 +34,8 @@ def check_1(encode, decode):
     return None
 
 
-@exercise(2)
-def check_2(best_code):
+@check
+def exercise_2(best_code):
     """Check `best_code(x, kernel, bias)`: the gradient vanishes there."""
     rng = np.random.default_rng(0)
     for size in (0.3, 1.5):  # the second needs more than one step

@@ -1,12 +1,14 @@
-"""The checks of notebook 05 denoising autoencoders."""
+"""Checks of the exercises of notebook 05."""
+
+import itertools
 
 import numpy as np
 
-from exercise_checks import exercise
+from exercise_checks import check
 
 
-@exercise(1)
-def check_1(linear_denoiser):
+@check
+def exercise_1(linear_denoiser):
     """Check `linear_denoiser(cov, s, k)`: is its error stationary?"""
     rng = np.random.default_rng(0)
     u = np.linalg.qr(rng.standard_normal((6, 6)))[0]
@@ -33,8 +35,8 @@ def check_1(linear_denoiser):
     return None
 
 
-@exercise(2)
-def check_2(posterior_mean):
+@check
+def exercise_2(posterior_mean):
     """Check `posterior_mean(x_noisy, data, s)`, far away, too."""
     rng = np.random.default_rng(0)
     data = rng.standard_normal((7, 3))
@@ -68,18 +70,19 @@ def check_2(posterior_mean):
     return None
 
 
-@exercise(4)
-def check_4(masking_denoiser):
+@check
+def exercise_4(masking_denoiser):
     """Check `masking_denoiser(cov, rate)` by summing over all masks."""
     rng = np.random.default_rng(0)
     root = rng.standard_normal((4, 5))
     cov = root @ root.T
-    masks = np.array([[i >> j & 1 for j in range(4)] for i in range(16)])
+    masks = np.array(list(itertools.product((0, 1), repeat=4)))
     for rate in (0.5, 0.2):
         found = np.asarray(masking_denoiser(cov.copy(), rate))
         if found.shape != cov.shape:
             return f"a 4 by 4 matrix, not {found.shape}"
-        chances = rate ** (4 - masks.sum(1)) * (1 - rate) ** masks.sum(1)
+        num_kept = masks.sum(axis=1)
+        chances = rate ** (4 - num_kept) * (1 - rate) ** num_kept
         both = np.einsum("m,mi,mj->ij", chances, masks, masks) * cov
         cross = cov * (chances @ masks)
         if np.allclose(found @ both, cross, rtol=1e-4):

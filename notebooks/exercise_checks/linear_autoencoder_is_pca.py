@@ -1,12 +1,12 @@
-"""The checks of notebook 01 linear autoencoder is PCA."""
+"""Checks of the exercises of notebook 01."""
 
 import numpy as np
 
-from exercise_checks import exercise
+from exercise_checks import check
 
 
-@exercise(1)
-def check_1(principal_axes):
+@check
+def exercise_1(principal_axes):
     """Check `principal_axes(w_dec, z)` on codes mixed by a known map."""
     rng = np.random.default_rng(0)
     axes = np.linalg.qr(rng.standard_normal((20, 3)))[0]
@@ -16,7 +16,7 @@ def check_1(principal_axes):
     w_dec, z = axes @ mixing, scores @ np.linalg.inv(mixing).T
     found = np.asarray(principal_axes(w_dec.copy(), z.copy()))
     if found.shape != axes.shape:
-        return f"one axis a column: {axes.shape}, not {found.shape}"
+        return f"one axis per column: {axes.shape}, not {found.shape}"
     if not np.allclose(found.T @ found, np.eye(3), atol=1e-6):
         return "the columns are not orthonormal"
     cosines = np.abs(axes.T @ found)
@@ -32,8 +32,8 @@ def check_1(principal_axes):
     )
 
 
-@exercise(2)
-def check_2(angle_within):
+@check
+def exercise_2(angle_within):
     """Check `angle_within(eigenvalues, k, fraction)` by formula (3)."""
     eigenvalues = np.array([5.0, 3.0, 2.0, 1.98, 1.0, 0.5])
     for k, fraction in ((1, 0.01), (2, 0.002), (4, 0.1)):
@@ -53,8 +53,8 @@ def check_2(angle_within):
     return None
 
 
-@exercise(4)
-def check_4(escape_direction):
+@check
+def exercise_4(escape_direction):
     """Check that the loss curves down along `escape_direction`."""
     rng = np.random.default_rng(0)
     u = np.linalg.qr(rng.standard_normal((8, 8)))[0]

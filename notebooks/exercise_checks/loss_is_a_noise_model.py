@@ -1,22 +1,21 @@
-"""The checks of notebook 03 loss is a noise model."""
+"""Checks of the exercises of notebook 03."""
 
 import numpy as np
+from scipy.stats import laplace
 
-from exercise_checks import exercise
+from exercise_checks import check
 
 
-@exercise(1)
-def check_1(laplace_nll):
+@check
+def exercise_1(laplace_nll):
     """Check `laplace_nll(x, x_hat, scale)` against SciPy's density."""
-    from scipy.stats import laplace
-
     rng = np.random.default_rng(0)
     x, x_hat = rng.standard_normal((2, 5, 3))
     for scale in (1.0, 0.2):
         found = np.asarray(laplace_nll(x.copy(), x_hat.copy(), scale))
         right = -laplace.logpdf(x, x_hat, scale).sum(axis=1)
         if found.shape == (5, 3):
-            return "one number an example, please: sum over the features"
+            return "one number per example, please: sum over the features"
         if found.shape != (5,):
             return f"5 examples need the shape (5,), not {found.shape}"
         if np.allclose(found, right / 3, rtol=1e-4):
@@ -31,8 +30,8 @@ def check_1(laplace_nll):
     return None
 
 
-@exercise(2)
-def check_2(gaussian_nats):
+@check
+def exercise_2(gaussian_nats):
     """Check `gaussian_nats(x, x_hat)`, the best single variance."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((50, 4)) * 3
@@ -49,7 +48,7 @@ def check_2(gaussian_nats):
     if np.isclose(found, at_one, rtol=1e-4):
         return "this is the variance 1: is there a better one?"
     if np.isclose(found, right / 4, rtol=1e-3):
-        return "nats a feature; per example is wanted"
+        return "nats per feature; per example is wanted"
     if np.isclose(found, 50 * right, rtol=1e-3):
         return "a sum over the examples; their mean is wanted"
     if not np.isclose(found, right, rtol=1e-3):
@@ -57,8 +56,8 @@ def check_2(gaussian_nats):
     return None
 
 
-@exercise(5)
-def check_5(lower_bound):
+@check
+def exercise_5(lower_bound):
     """Check `lower_bound(p_xz, q)` on joint tables of x and z."""
     rng = np.random.default_rng(0)
     for num_x, num_z in ((6, 3), (4, 5)):

@@ -1,12 +1,12 @@
-"""The checks of notebook 09 probabilistic PCA and the linear VAE."""
+"""Checks of the exercises of notebook 09."""
 
 import numpy as np
 
-from exercise_checks import exercise
+from exercise_checks import check
 
 
-@exercise(1)
-def check_1(to_axes):
+@check
+def exercise_1(to_axes):
     """Check `to_axes(W)`: same WW', orthogonal columns, longest first."""
     rng = np.random.default_rng(0)
     axes = np.linalg.qr(rng.standard_normal((10, 4)))[0]
@@ -28,8 +28,8 @@ def check_1(to_axes):
     return None
 
 
-@exercise(2)
-def check_2(water_level):
+@check
+def exercise_2(water_level):
     """Check `water_level(eigenvalues, distortion)` by bisection."""
     eigenvalues = np.array([4.0, 0.1, 2.0, 1.0, 0.5])  # in any order
     for distortion in (0.3, 1.0, 3.0, 7.0):

@@ -1,14 +1,14 @@
-"""The checks of notebook 06 sparse autoencoders."""
+"""Checks of the exercises of notebook 06."""
 
 import itertools
 
 import numpy as np
 
-from exercise_checks import exercise
+from exercise_checks import check
 
 
-@exercise(1)
-def check_1(ista_step):
+@check
+def exercise_1(ista_step):
     """Check one proximal gradient step on a small sparse code."""
     rng = np.random.default_rng(0)
     x, kernel = rng.standard_normal((4, 5)), rng.standard_normal((7, 5))
@@ -20,29 +20,30 @@ def check_1(ista_step):
             ista_step(z.copy(), x.copy(), kernel.copy(), weight, step)
         )
 
-    def right(fit=2.0, toll=weight, step=step):
-        return z + step * (fit * (x - z @ kernel) @ kernel.T - toll)
+    def step_of(step, factor, weight):
+        ascent = factor * (x - z @ kernel) @ kernel.T - weight
+        return np.maximum(z + step * ascent, 0)
 
     found, big = answer(z, step), answer(z, 0.5)
     if found.shape != z.shape:
         return f"z has the shape {z.shape}, your step {found.shape}"
     if np.any(found < 0) or np.any(big < 0):
         return "some activations are negative: cut at 0, last of all"
-    if np.allclose(found, np.maximum(right(toll=0.0), 0)):
+    if np.allclose(found, step_of(step, 2, 0.0)):
         return "the gradient of the L1 term is missing"
-    if np.allclose(found, np.maximum(right(fit=1.0), 0)):
+    if np.allclose(found, step_of(step, 1, weight)):
         return "the square has a factor 2 in its gradient"
-    if np.allclose(found, np.maximum(right(toll=-weight), 0)):
+    if np.allclose(found, step_of(step, 2, -weight)):
         return "the L1 term pushes activations down, not up"
-    if not np.allclose(found, np.maximum(right(), 0), rtol=1e-4):
+    if not np.allclose(found, step_of(step, 2, weight), rtol=1e-4):
         return "not yet: z - step * gradient, then cut at 0"
-    if not np.allclose(big, np.maximum(right(step=0.5), 0), rtol=1e-4):
+    if not np.allclose(big, step_of(0.5, 2, weight), rtol=1e-4):
         return "right for step = 0.01, but not for step = 0.5"
     return None
 
 
-@exercise(4)
-def check_4(one_to_one):
+@check
+def exercise_4(one_to_one):
     """Check `one_to_one` by trying all matchings of three features."""
     rng = np.random.default_rng(0)
     F = rng.standard_normal((3, 6))

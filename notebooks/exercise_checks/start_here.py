@@ -1,12 +1,12 @@
-"""The checks of notebook 00 start here."""
+"""Checks of the exercises of notebook 00."""
 
 import numpy as np
 
-from exercise_checks import exercise
+from exercise_checks import check
 
 
-@exercise(1)
-def check_1(quantize):
+@check
+def exercise_1(quantize):
     """Check `quantize(z, num_bits)` on columns of different scales."""
     scales = np.array([1.0, 20.0, 0.1])
     z = np.random.default_rng(0).standard_normal((200, 3)) * scales + 5
@@ -23,7 +23,7 @@ def check_1(quantize):
             )
         step = width / (2**num_bits - 1)
         moved = np.abs(rounded - z).max(axis=0) / step
-        if not np.all(moved < 0.5 + 1e-4):  # NaN fails, too
+        if not np.all(moved < 0.5 + 1e-4):  # refuses NaN, too
             return (
                 "a value moves by more than half a step: does each "
                 "column have its own range, and its two ends as levels?"
@@ -31,8 +31,8 @@ def check_1(quantize):
     return None
 
 
-@exercise(4)
-def check_4(condition):
+@check
+def exercise_4(condition):
     """Check `condition` against the precision matrix of a Gaussian."""
     rng = np.random.default_rng(0)
     root, mean = rng.standard_normal((5, 8)), rng.standard_normal(5)

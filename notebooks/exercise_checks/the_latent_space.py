@@ -1,12 +1,13 @@
-"""The checks of notebook 08 the latent space."""
+"""Checks of the exercises of notebook 08."""
 
 import numpy as np
+from sklearn import manifold
 
-from exercise_checks import exercise
+from exercise_checks import check
 
 
-@exercise(1)
-def check_1(great_circle):
+@check
+def exercise_1(great_circle):
     """Check `great_circle(z_start, z_end, t)` by angles and lengths."""
     rng = np.random.default_rng(0)
     for latent_dim in (2, 32):
@@ -37,11 +38,9 @@ def check_1(great_circle):
     return None
 
 
-@exercise(2)
-def check_2(trustworthiness):
+@check
+def exercise_2(trustworthiness):
     """Check `trustworthiness(x, z, k)` against scikit-learn's."""
-    from sklearn import manifold
-
     rng = np.random.default_rng(0)
     x = rng.standard_normal((60, 5))
     z = x[:, :2] + 0.3 * rng.standard_normal((60, 2))

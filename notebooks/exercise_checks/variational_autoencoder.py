@@ -1,23 +1,29 @@
-"""The checks of notebook 10 variational autoencoder."""
+"""Checks of the exercises of notebook 10."""
 
 import numpy as np
 
-from exercise_checks import exercise
+from exercise_checks import check
 
 
-@exercise(1)
-def check_1(kl_between):
+@check
+def exercise_1(kl_between):
     """Check `kl_between` of diagonal Gaussians against quadrature."""
     rng = np.random.default_rng(0)
     q_mean, q_log_var, p_mean, p_log_var = rng.normal(size=(4, 5, 3))
 
-    def answer(*codes):
-        return np.asarray(kl_between(*[c.copy() for c in codes]))
+    def answer(q_mean, q_log_var, p_mean, p_log_var):
+        found = kl_between(
+            q_mean.copy(),
+            q_log_var.copy(),
+            p_mean.copy(),
+            p_log_var.copy(),
+        )
+        return np.asarray(found)
 
     def close(found, right):
         return np.allclose(found, right, rtol=1e-3)
 
-    # Five nodes are exact for the squares in log q - log p.
+    # log q - log p is quadratic in z: the quadrature is exact.
     nodes, weights = np.polynomial.hermite_e.hermegauss(5)
     weights = weights / weights.sum()
 
@@ -28,10 +34,10 @@ def check_1(kl_between):
         log_q = -(nodes**2) @ weights - q_log_var
         return np.sum(log_q - log_p, axis=1) / 2
 
-    codes = (q_mean, q_log_var, p_mean, p_log_var)
-    right, found = integral(*codes), answer(*codes)
+    right = integral(q_mean, q_log_var, p_mean, p_log_var)
+    found = answer(q_mean, q_log_var, p_mean, p_log_var)
     if found.shape == (5, 3):
-        return "one number a row, please: sum over the axes"
+        return "one number per row, please: sum over the axes"
     if found.shape != (5,):
         return f"5 rows need the shape (5,); yours is {found.shape}"
     if close(found, right):
@@ -40,17 +46,17 @@ def check_1(kl_between):
         return "sum over the axes instead of averaging"
     if close(found, 2 * right):
         return "it is twice too large"
-    if close(found, integral(*codes[2:], *codes[:2])):
+    if close(found, integral(p_mean, p_log_var, q_mean, q_log_var)):
         return "this is KL(p, q): the draws come from the first law"
     zero = np.zeros_like(q_mean)
-    codes = (q_mean, q_log_var, zero, zero)
-    if close(answer(*codes), integral(*codes)):
+    right = integral(q_mean, q_log_var, zero, zero)
+    if close(answer(q_mean, q_log_var, zero, zero), right):
         return "right for N(0, I), not yet for other means and variances"
     return "not yet, not even for N(0, I): are both logs of variances?"
 
 
-@exercise(4)
-def check_4(bound):
+@check
+def exercise_4(bound):
     """Check `bound(log_weights)`, far from where exp is finite, too."""
     rng = np.random.default_rng(0)
     log_weights = rng.normal(size=(6, 50))
