@@ -32,16 +32,20 @@ copyright = "the aecourse authors. Code Apache-2.0, prose and figures CC BY 4.0"
 version = release = _about["version"]
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions += ["sphinx_copybutton"]
 root_doc = "docs/index"
 include_patterns = ["docs/**", "notebooks/**", "data/README.md", "benchmarks/*.md"]
 include_patterns += ["CHANGELOG.md", "CONTRIBUTING.md"]
 exclude_patterns = [".*", "**/.*", "build", "data/cache", "docs/_static"]
+exclude_patterns += ["benchmarks/mutants.md"]  # for those who change the library
 
 # Notebooks: the stored outputs, and no script for widgets from another machine.
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}
 nb_merge_streams = True
 nb_code_prompt_show = nb_code_prompt_hide = "For Colab alone: fetch the course"
+
+copybutton_prompt_text = ">>> "  # of an example only the code is copied
 
 # Mathematics: the forms that JupyterLab renders, too.
 myst_enable_extensions = ["amsmath", "dollarmath"]

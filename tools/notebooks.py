@@ -59,7 +59,7 @@ def find(only=(), folder=NOTEBOOKS):
 
 def title(path):
     """`01_linear_autoencoder_is_pca` or `solutions/01_linear_autoencoder_is_pca`."""
-    return f"{'solutions/' * (path.parent.name == 'solutions')}{path.stem}"
+    return f"solutions/{path.stem}" if path.parent.name == "solutions" else path.stem
 
 
 def read(path):
