@@ -38,7 +38,7 @@ STAMP := .venv/.installed
 FOUND := $(shell $(PY) -c 'print(open("$(STAMP)").read().strip())' 2>/dev/null)
 
 .PHONY: help install lab run test test-library test-notebooks lint format notebooks \
-	address browser site seeds bench clean stale
+	address browser site seeds bench mutants clean stale
 
 help:
 	@echo "make lab        open the notebooks in JupyterLab         (BACKEND=jax)"
@@ -52,6 +52,7 @@ help:
 	@echo "make site       pages of the stored outputs in build/site, links checked"
 	@echo "make seeds      tabulate all claims over seeds           (ONLY=01 SEEDS='0 1')"
 	@echo "make bench      speed beside stock layers and peers      (BENCH_OPTIONS=--quick)"
+	@echo "make mutants    does a test notice each small change?    (ONLY=aecourse/linear)"
 	@echo "make test-library, test-notebooks      one part, one backend (BACKEND=jax)"
 	@echo "make clean      remove .venv, build/ and caches"
 
@@ -66,7 +67,7 @@ lab: $(STAMP)
 	$(PY) -m jupyter lab --notebook-dir=notebooks $(LAB_OPTIONS)
 
 run: $(STAMP)
-	@$(PY) tools/notebooks.py run --backend $(BACKEND) --only "$(ONLY)"
+	@$(PY) -m tools.execute --backend $(BACKEND) --only "$(ONLY)"
 
 # A heading before each step, with the seconds since the start; the first failure ends it.
 test: $(STAMP)
@@ -97,28 +98,31 @@ lint: $(STAMP)
 format: $(STAMP)
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
-	@$(PY) tools/notebooks.py normalize
+	@$(PY) -m tools.normal_form
 
 notebooks: $(STAMP)
-	@$(PY) tools/notebooks.py save --only "$(ONLY)"
+	@$(PY) -m tools.execute --save --only "$(ONLY)"
 
 address: $(STAMP)
-	@$(PY) tools/notebooks.py address
+	@$(PY) -m tools.address
 
 browser: $(STAMP)
-	@$(PY) -m tools.browser run --backend $(BACKEND) --only "$(ONLY)"
+	@$(PY) -m tools.browser --backend $(BACKEND) --only "$(ONLY)"
 
 # Nothing is executed, no other machine is asked.
 site: $(STAMP)
-	@$(PY) -m tools.site
+	@$(PY) -m tools.build_site
 
 seeds: $(STAMP)
-	@$(PY) tools/notebooks.py seeds --only "$(ONLY)" --seeds "$(SEEDS)" \
-		--backends "$(BACKENDS)"
+	@$(PY) -m tools.seeds --only "$(ONLY)" --seeds $(SEEDS) --backends $(BACKENDS)
 
 bench: $(STAMP)
 	@$(PY) benchmarks/speed.py $(BENCH_OPTIONS)
 
+# Hours for the whole library, minutes for a file.
+mutants: $(STAMP)
+	@$(ONE_THREAD) $(PY) benchmarks/mutants.py $(ONLY)
+
 clean:
-	rm -rf .venv build aecourse.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv build docs/api aecourse.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

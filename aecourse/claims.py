@@ -7,9 +7,8 @@ the sentence or the threshold changes, and when the code no longer bears it out.
 """
 
 import math
-import numbers
 
-from aecourse.checks import refuse
+from aecourse.checks import check_number, refuse
 
 
 class ClaimError(AssertionError):
@@ -58,7 +57,7 @@ def check(sentence, value, quantity, *, below=None, above=None, unit=""):
         )
     for name, bound in (("below", below), ("above", above)):
         if bound is not None:
-            _check_bound(name, bound)
+            check_number(name, bound)
     if below is not None and above is not None and not above < below:
         raise ValueError(
             "Argument `above` must be smaller than `below`. "
@@ -89,12 +88,6 @@ def _scalar(value):
         return float(value)
     except (TypeError, ValueError):
         refuse("value", "a number", value)
-
-
-def _check_bound(name, bound):
-    real = isinstance(bound, numbers.Real) and not isinstance(bound, bool)
-    if not real or not math.isfinite(bound):
-        refuse(name, "a finite number", bound)
 
 
 def _check_text(name, text):

@@ -3,6 +3,8 @@
 Each sums over the features of an example and averages over the batch: nats/example.
 """
 
+import math
+
 import keras
 from keras import ops
 
@@ -108,15 +110,16 @@ class GaussianNLL(keras.losses.Loss):
     def __init__(self, variance=1.0, name="gaussian_nll", **kwargs):
         super().__init__(name=name, **kwargs)
         if variance is not None:
-            check_number("variance", variance, minimum=1e-12)
+            check_number("variance", variance, above=0)
         self.variance = variance
 
     def call(self, y_true, y_pred):
         if self.variance is not None:
-            log_var = ops.log(ops.convert_to_tensor(self.variance, "float32"))
-            return objectives.gaussian_nll(y_true, y_pred, log_var)
+            return objectives.gaussian_nll(
+                y_true, y_pred, log_var=math.log(self.variance)
+            )
         x_mean, log_var = _split_parameters(y_true, y_pred)
-        return objectives.gaussian_nll(y_true, x_mean, log_var)
+        return objectives.gaussian_nll(y_true, x_mean, log_var=log_var)
 
     def get_config(self):
         return {**super().get_config(), "variance": self.variance}
@@ -158,7 +161,7 @@ class DiscretizedLogisticNLL(keras.losses.Loss):
     def call(self, y_true, y_pred):
         x_mean, log_scale = _split_parameters(y_true, y_pred)
         return objectives.discretized_logistic_nll(
-            y_true, x_mean, log_scale, self.num_levels
+            y_true, x_mean, log_scale=log_scale, num_levels=self.num_levels
         )
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""Likelihoods and divergences: one number an example, in nats.
+"""Likelihoods and divergences: one number per example, in nats.
 
 Every function here sums over the features of an example and leaves the batch axis
 alone, so the mean over the batch is a loss in nats per example and a weight of 1 on
@@ -164,14 +164,14 @@ def continuous_bernoulli_mean(x_logits):
     return 0.5 + ops.where(near, series, ops.sign(x_logits) * far)
 
 
-def gaussian_nll(x, x_mean, log_var=0.0):
+def gaussian_nll(x, x_mean, *, log_var=0.0):
     """Negative log-density of `x` under N(x_mean, exp(log_var)), features independent.
 
     Args:
         x: Features, shape `(batch, ...)`.
         x_mean: Means, same shape as `x`.
         log_var: Log-variance: a number, or anything that broadcasts to the shape of
-            `x` (one a feature, say).
+            `x` (one per feature, say).
 
     Returns:
         Tensor of shape `(batch,)`: the sum over all features, in nats/example. It is
@@ -195,7 +195,7 @@ def gaussian_nll(x, x_mean, log_var=0.0):
     return _sum_features(0.5 * (squared + log_var + math.log(2 * math.pi)))
 
 
-def discretized_logistic_nll(x, x_mean, log_scale, num_levels=256):
+def discretized_logistic_nll(x, x_mean, *, log_scale, num_levels=256):
     """Negative log-probability of quantized features under a rounded logistic.
 
     A logistic variable with location `x_mean` and scale `exp(log_scale)` is rounded
@@ -218,7 +218,7 @@ def discretized_logistic_nll(x, x_mean, log_scale, num_levels=256):
 
     Example:
 
-    >>> nll = discretized_logistic_nll([[1.0]], [[0.5]], 0.0, num_levels=2)
+    >>> nll = discretized_logistic_nll([[1.0]], [[0.5]], log_scale=0.0, num_levels=2)
     >>> print(f"{float(nll[0]):.4f}")
     0.6931
 
@@ -335,10 +335,12 @@ def _flat(x):
 
 
 def _near_zero(a):
-    """Where |a| < 1/2, a squared, and |a| kept at 1/2 or above.
+    """`(near, square, size)`: what a function with a series at 0 is computed from.
 
-    Below 1/2 the series that use the square are exact to 1e-9, and what divides by |a|
-    would lose digits. Each branch of a `where` stays finite, in its gradient too.
+    `near` says where |a| < 1/2. There the series in `square`, a^2, is exact to 1e-9,
+    and the closed form, which divides by |a|, would lose digits. `size` is |a|, but 1/2
+    where that is less: so the branch of a `where` that is not taken stays finite, and
+    its gradient too.
     """
     return ops.abs(a) < 0.5, ops.square(a), ops.maximum(ops.abs(a), 0.5)
 

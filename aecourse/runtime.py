@@ -9,10 +9,11 @@ backend first. Two of the course's settings are environment variables read here:
 import contextlib
 import importlib
 import logging
-import numbers
 import os
 import random
 import sys
+
+from aecourse.checks import check_count
 
 BACKENDS = ("tensorflow", "jax", "torch")
 BUDGETS = ("quick", "full")
@@ -44,12 +45,13 @@ def quiet_start():
             f"Environment variable `KERAS_BACKEND` must be one of {BACKENDS}. "
             f"Received: KERAS_BACKEND={backend!r}"
         )
-    # TensorFlow's native part logs as errors what it then does in another way; a true
-    # error is raised. Level 3 keeps such lines from the red boxes of a notebook.
+    # TensorFlow's native part logs an error also where it then does the thing in
+    # another way. Level 3 silences such lines; what truly fails is raised all the same.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if backend in ("jax", "torch"):
-        # Keras loads TensorFlow to save a model, on any backend. The one line that the
-        # level does not silence is about oneDNN, which nothing computes with here.
+        # Keras loads TensorFlow to save a model, on any backend, and the level does not
+        # silence its line about oneDNN. Nothing computes with TensorFlow here, so
+        # oneDNN is switched off.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # A CPU build of JAX warns on a machine with an NVIDIA card.
@@ -147,12 +149,7 @@ def seed(number):
     >>> seed(3) - seed(0)
     3
     """
-    whole = isinstance(number, numbers.Integral) and not isinstance(number, bool)
-    if not whole or not 0 <= number <= _MAX_SEED:
-        raise ValueError(
-            "Argument `number` must be a whole number from 0 to 2**31 - 1. "
-            f"Received: number={number!r}"
-        )
+    check_count("number", number, minimum=0, maximum=_MAX_SEED)
     text = os.environ.get("AECOURSE_SEED", "").strip() or "0"
     if not (text.isascii() and text.isdigit()) or int(text) + number > _MAX_SEED:
         raise ValueError(
@@ -269,7 +266,8 @@ def without_tensorflow():
     not found
     """
     loaded = sys.modules.get("tensorflow")
-    sys.modules["tensorflow"] = None  # what Python takes for "not installed"
+    # Python raises ModuleNotFoundError for a name that is None here.
+    sys.modules["tensorflow"] = None
     try:
         yield
     finally:

@@ -17,7 +17,7 @@ from aecourse.checks import check_count, check_number
 class CyclicalAnnealing(keras.optimizers.schedules.LearningRateSchedule):
     """A weight that climbs from 0 to `top`, stays there, and starts again.
 
-    As the `beta` of `layers.KLRegularization` it takes the price off the code once a
+    As the `beta` of `layers.KLRegularization` it takes the price off the code once per
     cycle, so that an encoder that has given up gets another chance, from a decoder
     that has learned something meanwhile. With a cycle of `num_steps / num_cycles`
     steps, and `t` the share of the present cycle that is over:
@@ -56,10 +56,10 @@ class CyclicalAnnealing(keras.optimizers.schedules.LearningRateSchedule):
         Vanishing" (2019).
     """
 
-    def __init__(self, num_steps, num_cycles=4, ratio=0.5, top=1.0):
+    def __init__(self, num_steps, num_cycles=4, *, ratio=0.5, top=1.0):
         check_count("num_cycles", num_cycles)
         check_count("num_steps", num_steps, minimum=num_cycles)
-        check_number("ratio", ratio, minimum=1e-6, maximum=1)
+        check_number("ratio", ratio, above=0, maximum=1)
         check_number("top", top, minimum=0)
         self.num_steps = num_steps
         self.num_cycles = num_cycles

@@ -28,7 +28,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from aecourse import datasets, diagnostics, layers, models, objectives
+from aecourse import datasets, diagnostics, layers, losses, models
 
 LATENT_DIM = 50
 HIDDEN_UNITS = (200, 200)
@@ -41,36 +41,16 @@ PAPER = {
 }
 
 
-class ImportanceWeightedBound(keras.layers.Layer):
-    """Adds -log (1/K) sum_k p(x, z_k) / q(z_k given x), mean over the batch, in nats.
+class Binarize(keras.layers.Layer):
+    """Draws each pixel as 0 or 1 in every call; pixels of 0 or 1 stay what they are."""
 
-    Call arguments:
-        x: Intensities, shape `(batch, num_pixels)`; binarized by a draw in training
-            unless they are 0 and 1 already.
-    """
-
-    def __init__(self, encoder, decoder, num_samples, seed):
+    def __init__(self, seed):
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
-        self.sampling = layers.Sampling(num_samples, seed=seed)
-        self.seed_generator = keras.random.SeedGenerator(seed + 1)
+        self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, x):
         noise = keras.random.uniform(ops.shape(x), seed=self.seed_generator)
-        x = ops.cast(noise < x, "float32")
-        z_mean, z_log_var = self.encoder(x)
-        z = self.sampling([z_mean, z_log_var])  # (batch, num_samples, latent_dim)
-        num_samples, latent_dim = z.shape[1:]
-        x_logits = self.decoder(ops.reshape(z, (-1, latent_dim)))
-        reconstruction = objectives.bernoulli_nll(
-            ops.repeat(x, num_samples, axis=0), x_logits
-        )
-        epsilon = (z - z_mean[:, None]) * ops.exp(-0.5 * z_log_var[:, None])
-        log_ratio = ops.sum(epsilon**2 - z**2 + z_log_var[:, None], axis=-1) / 2
-        log_weights = log_ratio - ops.reshape(reconstruction, (-1, num_samples))
-        bound = ops.logsumexp(log_weights, axis=1) - math.log(num_samples)
-        self.add_loss(-ops.mean(bound))
-        return bound
+        return ops.cast(noise < x, "float32")
 
 
 def stages(num_epochs):
@@ -86,16 +66,26 @@ def build(x_train, num_samples, seed):
     keras.utils.set_random_seed(seed)
     num_pixels = x_train.shape[1]
     encoder = models.dense_encoder(
-        (num_pixels,), LATENT_DIM, HIDDEN_UNITS, activation="tanh", variational=True
+        (num_pixels,),
+        LATENT_DIM,
+        hidden_units=HIDDEN_UNITS,
+        activation="tanh",
+        variational=True,
     )
     decoder = models.dense_decoder(
-        (num_pixels,), LATENT_DIM, HIDDEN_UNITS, activation="tanh"
+        (num_pixels,), LATENT_DIM, hidden_units=HIDDEN_UNITS, activation="tanh"
     )
     mean = np.clip(x_train.mean(axis=0), 1e-3, 1 - 1e-3)
     decoder.get_layer("flat_output").bias.assign(np.log(mean) - np.log1p(-mean))
+    bound = layers.ImportanceWeightedLoss(
+        encoder,
+        decoder,
+        nll=losses.BernoulliNLL(reduction="none"),
+        num_samples=num_samples,
+        seed=seed,
+    )
     x = keras.Input((num_pixels,))
-    bound = ImportanceWeightedBound(encoder, decoder, num_samples, seed)(x)
-    return encoder, decoder, keras.Model(x, bound)
+    return encoder, decoder, keras.Model(x, bound(Binarize(seed + 1)(x)))
 
 
 def train(model, x_train, options):
@@ -159,7 +149,7 @@ def main():
     z_mean, _ = encoder.predict(x_test, batch_size=1000, verbose=0)
     active = diagnostics.active_units(z_mean)
     nll = diagnostics.importance_sampled_nll(
-        encoder, decoder, x_test, num_samples=options.test_samples, seed=options.seed
+        encoder, decoder, x=x_test, num_samples=options.test_samples, seed=options.seed
     )
     error = nll.std() / math.sqrt(len(nll))
     print(

@@ -92,8 +92,10 @@ def build(network, stock=False, seed=None):
         return models.variational_autoencoder(encoder, decoder, seed=seed)
     if network == "builder":
         filters = spec["filters"]
-        encoder = models.conv_encoder(shape, latent_dim, filters, variational=True)
-        decoder = models.conv_decoder(shape, latent_dim, filters[::-1])
+        encoder = models.conv_encoder(
+            shape, latent_dim, filters=filters, variational=True
+        )
+        decoder = models.conv_decoder(shape, latent_dim, filters=filters[::-1])
     else:
         conv = {"kernel_size": 3, "padding": "same"}
         x = h = keras.Input(shape)
@@ -368,17 +370,17 @@ def nll(num_samples, num_images, seed, path):
     x = np.load(path)
     vae = build("mlp", seed=int(seed))
     bound = {"num_samples": int(num_samples), "seed": int(seed)}
-    diagnostics.importance_sampled_nll(vae.encoder, vae.decoder, x[:1], num_samples=1)
+    diagnostics.importance_sampled_nll(vae.encoder, vae.decoder, x=x[:1], num_samples=1)
     before, start = _peak_megabytes(), time.perf_counter()
     x = x[: int(num_images)]
-    diagnostics.importance_sampled_nll(vae.encoder, vae.decoder, x, **bound)
+    diagnostics.importance_sampled_nll(vae.encoder, vae.decoder, x=x, **bound)
     seconds = time.perf_counter() - start
     added = _peak_megabytes() - before
     _answer(seconds=seconds, images=len(x), added_megabytes=added)
 
 
 def jacobian(kind, num_inputs, latent_dim, rounds, seed):
-    """Seconds an epoch of a plain autoencoder and with each method, in turn.
+    """Seconds per epoch of a plain autoencoder and with each method, in turn.
 
     Dense: one hidden layer of 256 ReLU. Convolutional: the builders' own. The exact
     method for convolutions, one tangent an input, is left out.
@@ -406,7 +408,7 @@ def jacobian(kind, num_inputs, latent_dim, rounds, seed):
         if method == "plain":
             z = encoder(inputs)
         else:
-            z = layers.JacobianPenalty(encoder, 0.1, method)(inputs)
+            z = layers.JacobianPenalty(encoder, 0.1, method=method)(inputs)
         model = keras.Model(inputs, decoder(z))
         model.compile("adam", "mse", steps_per_execution=10)
         model.fit(x, x, batch_size=128, verbose=0)
@@ -447,7 +449,7 @@ def memory(name, num_images, seed):
         "importance_sampled_nll": (
             images,
             lambda x, _: diagnostics.importance_sampled_nll(
-                vae.encoder, vae.decoder, x, num_samples=10
+                vae.encoder, vae.decoder, x=x, num_samples=10
             ),
         ),
         "off_manifold_distance": (

@@ -25,79 +25,36 @@ runtime.quiet_start()
 
 import keras
 import numpy as np
-from keras import ops
 from sklearn.decomposition import PCA
 
 from aecourse import datasets, models
 
 LATENT_DIM = 30
 HIDDEN_UNITS = (1000, 500, 250)
-BATCH_SIZE = 250
 LEARNING_RATE = 1e-3
-
-
-class JitteredDigits(keras.utils.PyDataset):
-    """Batches of slightly deformed digits, each its own target; weaker every epoch."""
-
-    def __init__(self, x, num_epochs, seed):
-        super().__init__()
-        self.x, self.num_epochs, self.epoch = x, num_epochs, 0
-        self.generator = np.random.default_rng(seed)
-        self.order = self.generator.permutation(len(x))
-
-    def __len__(self):
-        return len(self.x) // BATCH_SIZE
-
-    def __getitem__(self, index):
-        x = self.x[self.order[index * BATCH_SIZE : (index + 1) * BATCH_SIZE]]
-        strength = max(0.0, 1.0 - self.epoch / (0.8 * self.num_epochs))
-        if strength > 0:
-            x = ops.image.affine_transform(
-                x, self._transforms(strength), data_format="channels_last"
-            )
-        return x, x
-
-    def on_epoch_end(self):
-        self.epoch += 1
-        self.order = self.generator.permutation(len(self.x))
-
-    def _transforms(self, strength):
-        """Maps of output to input positions, about the center of the image."""
-
-        def draw(limit):
-            return strength * self.generator.uniform(-limit, limit, BATCH_SIZE)
-
-        angle, shear = draw(0.2), draw(0.15)
-        scale_x, scale_y = 1 + draw(0.1), 1 + draw(0.1)
-        a, b = np.cos(angle) / scale_x, shear - np.sin(angle)
-        c, d = np.sin(angle), np.cos(angle) / scale_y
-        middle = 13.5
-        shift_x = middle - a * middle - b * middle + draw(1.5)
-        shift_y = middle - c * middle - d * middle + draw(1.5)
-        zero = np.zeros(BATCH_SIZE)
-        rows = [a, b, shift_x, c, d, shift_y, zero, zero]
-        return np.stack(rows, axis=-1).astype("float32")
 
 
 def sum_of_squares(x, x_hat):
     """Sum of squared errors of an image, mean over the images."""
-    return float(np.mean(np.sum((x - x_hat) ** 2, axis=tuple(range(1, x.ndim)))))
+    return float(np.sum((x - x_hat) ** 2) / len(x))
 
 
 def train(digits, num_epochs, seed):
     """Train from `seed`; return the model and the minutes it took."""
     keras.utils.set_random_seed(seed)
     shape = digits.x_train.shape[1:]
-    encoder = models.dense_encoder(shape, LATENT_DIM, HIDDEN_UNITS, activation="gelu")
+    encoder = models.dense_encoder(
+        shape, LATENT_DIM, hidden_units=HIDDEN_UNITS, activation="gelu"
+    )
     decoder = models.dense_decoder(
         shape,
         LATENT_DIM,
-        HIDDEN_UNITS[::-1],
+        hidden_units=HIDDEN_UNITS[::-1],
         activation="gelu",
         output_activation="sigmoid",
     )
     model = models.autoencoder(encoder, decoder)
-    data = JitteredDigits(digits.x_train, num_epochs, seed)
+    data = datasets.JitteredImages(digits.x_train, num_epochs, seed=seed)
     rate = keras.optimizers.schedules.CosineDecay(
         LEARNING_RATE, num_epochs * len(data), alpha=1e-3
     )
@@ -136,7 +93,7 @@ def main():
     model, minutes = train(digits, options.epochs, options.seed)
     x_hat = model.predict(digits.x_test, batch_size=1000, verbose=0)
     error = sum_of_squares(digits.x_test, x_hat)
-    print(f"test, sum of squares an image: PCA-{LATENT_DIM} {pca_error:.2f}, deep")
+    print(f"test, sum of squares per image: PCA-{LATENT_DIM} {pca_error:.2f}, deep")
     print(f"autoencoder {error:.3f}, after {minutes:.0f} minutes")
 
 

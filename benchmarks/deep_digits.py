@@ -4,8 +4,8 @@
 
 Trains 784-128-64-30 and its mirror on the 3,500 training digits of the subset, writes
 the model to `data/models/deep_digits.keras` (or `--out`) and prints the sum of squared
-errors of an image. The deformations are those of `deep_autoencoder.py`: they fade out
-with the learning rate, so that the last epochs see the digits as they are. Every choice
+errors of an image. The deformations, those of `deep_autoencoder.py`, fade out with the
+learning rate, so that the last epochs see the digits as they are. Every choice
 was made before the test digits were looked at; the model is that of the last epoch.
 """
 
@@ -20,7 +20,7 @@ from aecourse import runtime
 runtime.quiet_start()
 
 import keras
-from deep_autoencoder import JitteredDigits, sum_of_squares
+import numpy as np
 from keras import ops
 
 from aecourse import datasets, losses, models
@@ -36,8 +36,8 @@ def build():
     """The untrained model, from intensities to logits."""
     shape = (28, 28, 1)
     return models.autoencoder(
-        models.dense_encoder(shape, LATENT_DIM, HIDDEN_UNITS),
-        models.dense_decoder(shape, LATENT_DIM, HIDDEN_UNITS[::-1]),
+        models.dense_encoder(shape, LATENT_DIM, hidden_units=HIDDEN_UNITS),
+        models.dense_decoder(shape, LATENT_DIM, hidden_units=HIDDEN_UNITS[::-1]),
         name="deep_digits",
     )
 
@@ -45,13 +45,14 @@ def build():
 def error(model, x):
     """Sum of squared errors of an image, mean over the images."""
     x_logits = model.predict(x, batch_size=500, verbose=0)
-    return sum_of_squares(x, ops.convert_to_numpy(ops.sigmoid(x_logits)))
+    x_hat = ops.convert_to_numpy(ops.sigmoid(x_logits))
+    return float(np.sum((x - x_hat) ** 2) / len(x))
 
 
 def train(digits, num_epochs, seed):
     """Train from `seed`; a line every hundred epochs gives the validation digits."""
     runtime.seed_everything(seed)
-    data = JitteredDigits(digits.x_train, num_epochs, seed)
+    data = datasets.JitteredImages(digits.x_train, num_epochs, seed=seed)
     rate = keras.optimizers.schedules.CosineDecay(
         LEARNING_RATE, num_epochs * len(data), alpha=1e-3
     )

@@ -50,8 +50,8 @@ REMEDIES = {
     "warm_up_wide": "the same, and a decoder that sees seven pixels in each direction",
     "cyclical": "KL weight in four cycles from 0 to 1",
     "aggressive": "encoder steps in between, over the first third",
-    "free_bits": "a KL below 0.25 nats an axis is not charged",
-    "delta": "posterior variance bounded: at least 0.25 nats an axis",
+    "free_bits": "a KL below 0.25 nats per axis is not charged",
+    "delta": "posterior variance bounded: at least 0.25 nats per axis",
 }
 
 
@@ -81,8 +81,12 @@ def build(name, num_steps, seed):
     fields = {"factorized": 0, "warm_up_factorized": 0, "weaker": 1, "warm_up_wide": 7}
     receptive_field = fields.get(name, 3)
 
-    encoder = models.dense_encoder(SHAPE, LATENT_DIM, (128,), variational=True)
-    decoder = models.autoregressive_decoder(SHAPE, LATENT_DIM, receptive_field)
+    encoder = models.dense_encoder(
+        SHAPE, LATENT_DIM, hidden_units=(128,), variational=True
+    )
+    decoder = models.autoregressive_decoder(
+        SHAPE, LATENT_DIM, receptive_field=receptive_field
+    )
     return join(encoder, decoder, beta, free_bits, name, seed)
 
 
@@ -171,7 +175,7 @@ def measure(vae, x, num_samples=50, seed=0):
     nll = diagnostics.importance_sampled_nll(
         encoder,
         lambda z: z,
-        x,
+        x=x,
         num_samples=num_samples,
         seed=seed,
         nll=lambda x, z: objectives.bernoulli_nll(x, decode(z, x)),

@@ -230,7 +230,7 @@ def nll_table(path, options):
         ]
         for (backend, num_samples), found in answers.items()
     ]
-    heading = ["backend", "K", "images/s", "µs a sample", "peak memory added, MB"]
+    heading = ["backend", "K", "images/s", "µs per sample", "peak memory added, MB"]
     title = f"Importance-sampled NLL of {options.num_images} images, MLP VAE"
     print_table(title, heading, rows)
 

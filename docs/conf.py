@@ -1,31 +1,28 @@
-"""Settings of Sphinx for the course's site. `make site` reads them: see tools/site.py.
+"""Settings of Sphinx for the course's site: see tools/build_site.py.
 
 Nothing is executed and no other machine is asked, when the site is built or when it is
 read.
 """
 
-import importlib
 import inspect
 import itertools
-import json
+import posixpath
 import re
 import sys
 import tomllib
 from pathlib import Path
 
+import nbformat
 from docutils import nodes
-from docutils.parsers.rst import roles
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
-from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools import notebooks, site  # noqa: E402
+from tools import address, notebooks  # noqa: E402
 
-logger = logging.getLogger(__name__)
 _about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 _about = _about["project"]
 
@@ -35,9 +32,10 @@ copyright = "the aecourse authors. Code Apache-2.0, prose and figures CC BY 4.0"
 version = release = _about["version"]
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_static"]
-nitpicky = True
-nitpick_ignore_regex = [("py:(class|exc)", r"(Value|Type|Key|Index|Runtime|OS)Error")]
+root_doc = "docs/index"
+include_patterns = ["docs/**", "notebooks/**", "data/README.md", "benchmarks/*.md"]
+include_patterns += ["CHANGELOG.md", "CONTRIBUTING.md"]
+exclude_patterns = [".*", "**/.*", "build", "data/cache", "docs/_static"]
 
 # Notebooks: the stored outputs, and no script for widgets from another machine.
 nb_execution_mode = "off"
@@ -62,7 +60,7 @@ autodoc_typehints = "none"
 autodoc_inherit_docstrings = False
 autodoc_preserve_defaults = True
 toc_object_entries_show_parents = "hide"
-default_role = "name"
+default_role = "py:obj"
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 napoleon_attr_annotations = False
@@ -78,8 +76,8 @@ html_show_sphinx = False
 html_use_index = html_domain_indices = False  # the search finds names
 html_context = {"default_mode": "auto"}
 html_theme_options = {
-    "repository_url": notebooks.repository(),
-    "repository_branch": site.BRANCH,
+    "repository_url": address.repository(),
+    "repository_branch": "main",
     "path_to_docs": "",
     "use_repository_button": True,
     "use_download_button": True,
@@ -97,49 +95,46 @@ html_theme_options = {
 
 # --- reading a page -------------------------------------------------------------
 
+LINK = re.compile(r"(?<=\]\()[^()\s:#]+(?=[)#])")
 FIGURE = re.compile(r"\*Figure(?: \d+)?: (.+?)\*\s*(\n\n|\Z)", re.DOTALL)
+
+# What links to a file or folder on the left means, on the site, the page on the right.
+INSTEAD = {
+    "README.md": "docs/index.md",
+    "notebooks": "docs/index.md",
+    "notebooks/solutions": "docs/solutions.md",
+    "data": "data/README.md",
+}
 
 
 def read_source(app, docname, source):
-    """Links lead where they should on the site, lists are filled, figures get words."""
-    page = Path(app.env.doc2path(docname)).relative_to(app.srcdir).as_posix()
-    files = {page: file for file, page in site.pages().items()}
-    if page not in files:
+    """A link to a file that is no page leads to the repository; figures get words."""
+
+    def lead(match):
+        here = posixpath.dirname(docname)
+        path = posixpath.normpath(posixpath.join(here, match[0]))
+        page = posixpath.splitext(path)[0] in app.env.found_docs
+        if path in INSTEAD:
+            return posixpath.relpath(INSTEAD[path], here or ".")
+        if page or path.endswith((".png", ".svg")) or not (ROOT / path).exists():
+            return match[0]  # Sphinx finds it, or complains
+        kind = "tree" if (ROOT / path).is_dir() else "blob"
+        return f"{address.repository()}/{kind}/main/{path}"
+
+    if app.env.doc2path(docname).suffix != ".ipynb":
+        source[0] = LINK.sub(lead, source[0])
         return
-    try:
-        if page.endswith(".ipynb"):
-            source[0] = read_notebook(source[0], files[page])
-        else:
-            source[0] = site.adapt(source[0], files[page])
-            for comment, generate in site.LISTS.items():
-                if comment in source[0]:
-                    source[0] = source[0].replace(comment, generate())
-    except site.SiteError as error:
-        logger.warning("%s", error, location=docname)
-
-
-def read_notebook(text, file):
-    """The notebook as text again, with links and figures as the site needs them."""
-    notebook = json.loads(text)
-    for cell in notebook["cells"]:
-        cell["source"] = "".join(cell["source"])
-        if cell["cell_type"] == "markdown":
-            cell["source"] = site.adapt(cell["source"], file)
-        elif "google.colab" in cell["source"]:
-            cell["metadata"]["tags"] = ["hide-input"]  # not for those who read
-    # A cell that held only badges is empty now.
-    notebook["cells"] = [cell for cell in notebook["cells"] if cell["source"].strip()]
-    give_words(notebook["cells"])
-    return json.dumps(notebook)
-
-
-def give_words(cells):
-    """The description below a figure becomes its text for those who do not see it."""
-    for cell, below in itertools.pairwise(cells):
-        words = FIGURE.match(below["source"])
-        if cell["cell_type"] == "code" and words:
+    notebook = nbformat.reads(source[0], as_version=4)
+    for cell, below in itertools.pairwise([*notebook.cells, None]):
+        words = FIGURE.match(below.source if below else "")
+        if cell.cell_type == "markdown":
+            cell.source = LINK.sub(lead, cell.source)
+        elif "google.colab" in cell.source:
+            cell.metadata.tags = ["hide-input"]  # not for those who read
+        elif words:  # for those who do not see it
             text = re.sub(r"[$`*]", "", " ".join(words[1].split()))
-            cell["metadata"]["mystnb"] = {"image": {"alt": text}}
+            cell.metadata.mystnb = {"image": {"alt": text}}
+    source[0] = nbformat.writes(notebook)
 
 
 # --- claims, and what the prose mentions ----------------------------------------
@@ -156,30 +151,24 @@ class Claims(SphinxPostTransform):
                 block.replace_self(list(self.pieces(block)))
 
     def pieces(self, block):
-        lines = block.astext().splitlines()
-        for claimed, group in itertools.groupby(
-            lines, lambda line: bool(notebooks.CLAIM.match(line))
-        ):
+        match, every = notebooks.CLAIM.match, block.astext().splitlines()
+        for claimed, lines in itertools.groupby(every, lambda line: bool(match(line))):
             if claimed:
-                verdicts = map(self.verdict, map(notebooks.CLAIM.match, group))
+                verdicts = [self.verdict(match(line)) for line in lines]
                 yield nodes.container("", *verdicts, classes=["output", "claims"])
             else:
-                rest = block.deepcopy()
-                rest.rawsource = "\n".join(group)
-                rest.children = [nodes.Text(rest.rawsource)]
-                yield rest
+                text = "\n".join(lines)
+                yield nodes.literal_block(text, text, **block.attributes)
 
     def verdict(self, claim):
+        required = f"(required: {claim['required']})"
         measured = f"[measured {claim['value']}{claim['unit']}]"
-        return nodes.paragraph(
-            "",
-            "",
-            nodes.inline("", claim["mark"], classes=["mark"]),
-            nodes.Text(f" {claim['sentence']} "),
-            nodes.inline("", f"(required: {claim['required']})", classes=["required"]),
-            nodes.Text(" "),
-            nodes.inline("", measured, classes=["measured"]),
-        )
+        texts = [claim["mark"], claim["sentence"], required, measured]
+        names = ["mark", "sentence", "required", "measured"]
+        verdict = nodes.paragraph()
+        for name, text in zip(names, texts, strict=True):
+            verdict += [nodes.inline("", text, classes=[name]), nodes.Text(" ")]
+        return verdict
 
 
 class Mentions(SphinxTransform):
@@ -188,29 +177,23 @@ class Mentions(SphinxTransform):
     default_priority = 700
     mention = re.compile(r"\bnotebooks? \d\d(?:(?:, and |, | and | to |–)\d\d)*\b")
     apart = (nodes.reference, nodes.title, nodes.literal_block, addnodes.pending_xref)
-    stems = {
-        path.stem[:2]: path.stem
-        for path in notebooks.find()
-        if path.parent.name != "solutions"
-    }
+    apart += (nodes.literal, nodes.math)
+    stems = {path.stem[:2]: path.stem for path in notebooks.find()}
 
     def apply(self, **kwargs):
         for node in list(self.document.findall(nodes.literal)):
-            name = node.astext()
-            if self.is_apart(node):
-                continue
+            name, kind = node.astext(), "obj"
             if name in self.stems.values():
-                node.replace_self(self.link(node.deepcopy(), name))
-            elif name in NAMES:
-                full = NAMES[name]
-                node.replace_self(api_link(node.deepcopy(), full, self.env.docname))
+                name, kind = f"/notebooks/{name}", "doc"
+            if re.fullmatch(r"[/\w]+[./]\w[.\w]*", name) and not self.is_apart(node):
+                node.replace_self(self.link(node.deepcopy(), kind, name))
         for text in list(self.document.findall(nodes.Text)):
             if self.mention.search(text) and not self.is_apart(text):
                 text.parent.replace(text, list(self.linked(text)))
 
     def is_apart(self, node):
         while node := node.parent:
-            if isinstance(node, (*self.apart, nodes.literal, nodes.math)):
+            if isinstance(node, self.apart):
                 return True
         return False
 
@@ -219,71 +202,36 @@ class Mentions(SphinxTransform):
         for mention in self.mention.finditer(text):
             for number in re.finditer(r"\d\d", mention[0]):
                 start = mention.start() + number.start()
-                stem = self.stems.get(number[0])
-                if stem is None or f"notebooks/{stem}" == self.env.docname:
-                    continue
-                yield nodes.Text(text[end:start])
-                end = start + 2
-                yield self.link(nodes.inline("", number[0]), stem)
+                target = f"/notebooks/{self.stems.get(number[0])}"
+                if number[0] in self.stems and target != f"/{self.env.docname}":
+                    yield nodes.Text(text[end:start])
+                    end = start + 2
+                    yield self.link(nodes.inline("", number[0]), "doc", target)
         yield nodes.Text(text[end:])
 
-    def link(self, node, stem):
+    def link(self, node, kind, target):
+        """Link a node to a page ("doc") or to what it names in the library ("obj")."""
         return addnodes.pending_xref(
             "",
             node,
-            refdomain="std",
-            reftype="doc",
+            refdomain="std" if kind == "doc" else "py",
+            reftype=kind,
             refdoc=self.env.docname,
-            reftarget=f"/notebooks/{stem}",
+            reftarget=target,
             refexplicit=True,
-            refwarn=True,
+            refwarn=kind == "doc",
         )
 
 
 # --- the library ----------------------------------------------------------------
 
 
-def public_names():
-    """{the name as a docstring writes it: the full name}."""
-    found = {}
-    for module in site.modules():
-        loaded = importlib.import_module(f"aecourse.{module}")
-        found[f"aecourse.{module}"] = f"aecourse.{module}"
-        public = getattr(loaded, "__all__", None) or [
-            name
-            for name, value in vars(loaded).items()
-            if getattr(value, "__module__", None) == loaded.__name__
-        ]
-        for name in public:
-            full = f"aecourse.{module}.{name}"
-            found[full] = found[f"{module}.{name}"] = full
-    return found
-
-
-def name_role(name, rawtext, text, lineno, inliner, options=None, content=None):
-    """What single backticks mean in a docstring: code, and a link where it is ours."""
-    env = inliner.document.settings.env
-    literal = nodes.literal(rawtext, text)
-    # A bare name may be an argument's; one with a capital or an underscore is ours
-    # where the module on this page has it.
-    bare = re.search("[A-Z_]", text) and f"{env.ref_context.get('py:module')}.{text}"
-    full = NAMES.get(text) or NAMES.get(bare)
-    if full is None:
-        return [literal], []
-    return [api_link(literal, full, env.docname)], []
-
-
-def api_link(node, full, docname):
-    """Link a node to where the library's pages describe what it names."""
-    return addnodes.pending_xref(
-        "",
-        node,
-        refdomain="py",
-        reftype="mod" if full.count(".") == 1 else "obj",
-        refdoc=docname,
-        reftarget=full,
-        refwarn=True,
-    )
+def find_name(app, env, node, text):
+    """`losses.PoissonNLL` means `aecourse.losses.PoissonNLL`; the rest is only code."""
+    if node["refdomain"] == "py" and "." in node["reftarget"]:
+        full = f"aecourse.{node['reftarget']}"
+        domain, page = env.domains.python_domain, node["refdoc"]
+        return domain.resolve_xref(env, page, app.builder, "obj", full, node, text)
 
 
 def adapt_docstring(app, what, name, obj, options, lines):
@@ -313,21 +261,11 @@ def sign_of_class(app, what, name, obj, options, signature, returns):
     return signature, returns
 
 
-NAMES = {}
-
-
 def setup(app):
     """Connect what is above."""
-    NAMES.update(public_names())
-    roles.register_local_role("name", name_role)
-    app.connect("config-inited", add_staged_files)
     app.connect("source-read", read_source)
+    app.connect("missing-reference", find_name)
     app.connect("autodoc-process-docstring", adapt_docstring, priority=400)
     app.connect("autodoc-process-signature", sign_of_class)
     app.add_transform(Mentions)
     app.add_post_transform(Claims)
-
-
-def add_staged_files(app, config):
-    """MathJax lies beside the pages that Sphinx reads, not in the repository."""
-    config.html_static_path.append(str(Path(app.srcdir) / "_static"))

@@ -7,11 +7,20 @@ import numpy as np
 from keras import ops
 
 
-def check_layer(layer, inputs, output_shape, num_losses=0, num_seeds=0, tmp_path=None):
+def check_layer(
+    layer,
+    inputs,
+    output_shape,
+    num_losses=0,
+    num_seeds=0,
+    tmp_path=None,
+    output_dtype="bfloat16",
+):
     """Checks a layer's config, shapes, training step, file and mixed precision.
 
     `inputs` is an array, or a list of arrays for a layer of several inputs;
-    `output_shape` the expected shape, or a tuple of shapes.
+    `output_shape` the expected shape, or a tuple of shapes; `output_dtype` what comes
+    out under the policy `mixed_bfloat16`.
     """
     _check_config_survives_json(layer)
     model = _model_around(layer, inputs)
@@ -19,7 +28,7 @@ def check_layer(layer, inputs, output_shape, num_losses=0, num_seeds=0, tmp_path
     _check_losses_and_seeds(layer, inputs, num_losses, num_seeds)
     _check_one_compiled_step(model, inputs, output_shape)
     _check_file(model, inputs, tmp_path, num_seeds)
-    _check_mixed_precision(layer, inputs)
+    _check_mixed_precision(layer, inputs, output_dtype)
 
 
 def _as_list(value):
@@ -100,7 +109,7 @@ def _check_file(model, inputs, tmp_path, num_seeds):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
 
 
-def _check_mixed_precision(layer, inputs):
+def _check_mixed_precision(layer, inputs, output_dtype):
     config = layer.get_config()
     config["dtype"] = "mixed_bfloat16"
     half = type(layer).from_config(config)
@@ -110,6 +119,6 @@ def _check_mixed_precision(layer, inputs):
         else ops.cast(inputs, "bfloat16")
     )
     for output in _as_list(outputs):
-        assert keras.backend.standardize_dtype(output.dtype) == "bfloat16"
+        assert keras.backend.standardize_dtype(output.dtype) == output_dtype
     for loss in half.losses:
         assert keras.backend.standardize_dtype(loss.dtype) == "float32"

@@ -238,3 +238,98 @@ def test_an_unregistered_class_is_noticed():
 
     wrong = [Forgotten, _Lonely, Elsewhere]
     assert unregistered(wrong) == [one.__name__ for one in wrong]
+
+
+# --- signatures
+
+MODULES = (
+    "claims",
+    "datasets",
+    "diagnostics",
+    "layers",
+    "linear",
+    "losses",
+    "models",
+    "objectives",
+    "plots",
+    "runtime",
+    "schedules",
+)
+# The sentence, the value and what it is: a claim reads like one.
+POSITIONAL = {"claims.check": 3}
+
+
+def public_callables(module):
+    """`(name, function)` of the public names of a module, methods included."""
+    names = getattr(module, "__all__", None) or [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and getattr(value, "__module__", None) == module.__name__
+    ]
+    for name in names:
+        value = getattr(module, name)
+        if inspect.isclass(value):
+            for method, function in vars(value).items():
+                ours = inspect.isfunction(function) and not inherited(value, method)
+                if ours and (method == "__init__" or not method.startswith("_")):
+                    yield f"{name}.{method}", function
+        elif inspect.isfunction(value):
+            yield name, value
+
+
+def inherited(owner, method):
+    """Whether a base class has the method already, so that its signature is given."""
+    return method != "__init__" and any(
+        hasattr(base, method) for base in owner.__bases__ if base is not object
+    )
+
+
+def num_positional(function):
+    """How many arguments may be passed without their names, `self` left out."""
+    parameters = inspect.signature(function).parameters.values()
+    positional = [
+        parameter.name
+        for parameter in parameters
+        if parameter.kind
+        in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    return len(positional) - (positional[:1] == ["self"])
+
+
+def too_many_positional(module, module_name):
+    """What takes more than two arguments without their names."""
+    return [
+        name
+        for name, function in public_callables(module)
+        if num_positional(function) > POSITIONAL.get(f"{module_name}.{name}", 2)
+    ]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_arguments_after_the_second_are_keyword_only(name):
+    module = importlib.import_module(f"aecourse.{name}")
+    assert list(public_callables(module))
+    assert too_many_positional(module, name) == []
+
+
+def test_every_public_module_is_looked_at():
+    found = {module_of(path) for path in FILES} - {"__init__", "checks"}
+    assert found == set(MODULES)
+
+
+def test_a_third_positional_argument_is_noticed():
+    class Toy:
+        __all__ = ("f", "Layer")
+
+        def f(a, b, c, *, d):  # noqa: N805
+            pass
+
+        class Layer:
+            def __init__(self, a, b, c=1):
+                pass
+
+            def fits(self, a, b):
+                pass
+
+    assert too_many_positional(Toy, "toy") == ["f", "Layer.__init__"]

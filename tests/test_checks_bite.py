@@ -16,7 +16,7 @@ import test_schedules
 from keras import ops
 
 from aecourse import layers, losses, objectives
-from tools import notebooks
+from tools import execute, notebooks
 
 
 def mean_features(per_feature):
@@ -70,7 +70,7 @@ BREAKS = {
         test_schedules.test_acts_inside_the_compiled_step,
     ),
     "a masked convolution that sees its own pixel": (
-        (layers.MaskedConv2D, "mask", layers.MaskedConv2D(1, 5, "B").mask),
+        (layers.MaskedConv2D, "mask", layers.MaskedConv2D(1, 5, mask_type="B").mask),
         test_masked_convolution.test_the_jacobian_is_strictly_lower_triangular,
     ),
     "a continuous Bernoulli without its normalizer": (
@@ -125,4 +125,4 @@ def test_a_notebook_notices_a_kl_with_a_mean_for_a_sum():
     page.cells.insert(setup + 1, nbformat.v4.new_code_cell(lines + "broken"))
     environment = {"KERAS_BACKEND": keras.config.backend()}
     with pytest.raises(notebooks.NotebookFailure, match="ClaimError: ✘"):
-        notebooks.execute(page, path.parent, environment)
+        execute.execute(page, path.parent, environment)

@@ -134,9 +134,13 @@ def test_sums_over_the_batch_on_both_sides_cancel():
 
 
 def course_vae(beta=1.0, free_bits=0.0, shape=(4, 3, 1)):
-    encoder = models.dense_encoder(shape, LATENT_DIM, (16,), variational=True)
-    decoder = models.dense_decoder(shape, LATENT_DIM, (16,))
-    return models.variational_autoencoder(encoder, decoder, beta, free_bits, seed=0)
+    encoder = models.dense_encoder(
+        shape, LATENT_DIM, hidden_units=(16,), variational=True
+    )
+    decoder = models.dense_decoder(shape, LATENT_DIM, hidden_units=(16,))
+    return models.variational_autoencoder(
+        encoder, decoder, beta=beta, free_bits=free_bits, seed=0
+    )
 
 
 @pytest.mark.parametrize(
@@ -348,7 +352,7 @@ def test_independent_binary_features_have_a_critical_value_of_one():
     [
         (X, "poisson", "`likelihood` must be one of.*Received: likelihood='poisson'"),
         (X * np.nan, "gaussian", "`x` must be finite"),
-        (X[:1], "gaussian", "`x` must be an array of at least 2 examples"),
+        (X[:1], "gaussian", "`x` must be at least 2 examples"),
         (255 * X, "bernoulli", r"`x` must be in \[0, 1\]"),
     ],
 )
@@ -387,7 +391,7 @@ REFUSED = {
     "no loss": (lambda: compiled(functional_vae(kl_sum), None), "`vae`.*compiled with"),
     "absolute error": (
         lambda: compiled(functional_vae(kl_sum), "mae"),
-        "`vae`.*squared error or to the binary cross-entropy.*Received: vae='loss=mae",
+        "`vae`.*squared error or to the binary cross-entropy.*Received: vae.loss=mae",
     ),
     "weighted features": (
         lambda: compiled(functional_vae(kl_sum), weighted),
@@ -433,7 +437,7 @@ def test_effective_beta_refuses(name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"x": X[:7]}, "`x` must be an array of at least 8"),
+        ({"x": X[:7]}, "`x` must be at least 8"),
         ({"x": X * np.nan}, "`x` must be finite"),
         ({"y": X[:, :5]}, r"`vae\(x\)` must have the shape of `y`"),
         ({"batch_size": 0}, "`batch_size` must be a whole number"),

@@ -549,7 +549,7 @@ def test_dequantize_refuses_intensities_between_the_levels(gray, levels):
 @pytest.mark.parametrize("num_levels", [1, 2.0, None])
 def test_dequantize_refuses_fewer_than_two_levels(num_levels):
     with pytest.raises(ValueError, match="`num_levels`.*Received: num_levels="):
-        datasets.dequantize(np.eye(3), 0, num_levels)
+        datasets.dequantize(np.eye(3), 0, num_levels=num_levels)
 
 
 def epoch_of(batches):

@@ -137,7 +137,11 @@ def test_active_units_refuses(z_mean, threshold, message):
 def test_is_exact_for_any_number_of_samples_with_the_exact_posterior(num_samples):
     x = linear_data(20)
     measured = diagnostics.importance_sampled_nll(
-        linear_encoder(), linear_decoder(), x, num_samples, nll=gaussian_nll
+        linear_encoder(),
+        linear_decoder(),
+        x=x,
+        num_samples=num_samples,
+        nll=gaussian_nll,
     )
     assert measured.shape == (20,)
     # No Monte Carlo error: every weight is p(x). What is left is float32 arithmetic
@@ -153,7 +157,11 @@ def test_bounds_the_nll_from_above_and_reaches_it_as_samples_grow():
     gaps = [
         np.mean(
             diagnostics.importance_sampled_nll(
-                encoder, linear_decoder(), x, num_samples, nll=gaussian_nll
+                encoder,
+                linear_decoder(),
+                x=x,
+                num_samples=num_samples,
+                nll=gaussian_nll,
             )
             - exact_nll(x)
         )
@@ -173,7 +181,7 @@ def test_one_sample_is_the_negative_elbo():
     variance, shift = 3 * EXACT_VARIANCE, 0.3
     encoder = linear_encoder(variance, shift)
     measured = diagnostics.importance_sampled_nll(
-        encoder, linear_decoder(), x, num_samples=1, nll=gaussian_nll
+        encoder, linear_decoder(), x=x, num_samples=1, nll=gaussian_nll
     )
     z_mean = (x - BIAS) @ W / (LENGTHS**2 + VARIANCE) + shift
     residual = np.sum((x - BIAS - z_mean @ W.T) ** 2, axis=1)
@@ -206,7 +214,7 @@ def test_agrees_with_quadrature_for_a_bernoulli_decoder():
     # The eight patterns are all there is, so this is a distribution.
     np.testing.assert_allclose(np.exp(-expected).sum(), 1.0)
     measured = diagnostics.importance_sampled_nll(
-        encoder, decoder, x, num_samples=20_000
+        encoder, decoder, x=x, num_samples=20_000
     )
     # The weights vary by about their mean, so the error is near 1 / sqrt(20,000) =
     # 0.007 nats; 0.03 is four of these.
@@ -238,8 +246,8 @@ def test_compiles_one_shape_only():
     diagnostics.importance_sampled_nll(
         linear_encoder(),
         Decoder(),
-        linear_data(11),
-        25,
+        x=linear_data(11),
+        num_samples=25,
         batch_size=10,
         nll=gaussian_nll,
     )
@@ -252,7 +260,7 @@ def test_the_same_seed_repeats_the_estimate_and_another_does_not():
     encoder = linear_encoder(3 * EXACT_VARIANCE)
     first, again, other = (
         diagnostics.importance_sampled_nll(
-            encoder, linear_decoder(), x, 5, seed=seed, nll=gaussian_nll
+            encoder, linear_decoder(), x=x, num_samples=5, seed=seed, nll=gaussian_nll
         )
         for seed in (1, 1, 2)
     )
@@ -263,16 +271,21 @@ def test_the_same_seed_repeats_the_estimate_and_another_does_not():
 def test_equal_examples_get_independent_draws():
     x = np.repeat(linear_data(1), 4, axis=0)
     measured = diagnostics.importance_sampled_nll(
-        linear_encoder(3 * EXACT_VARIANCE), linear_decoder(), x, 5, nll=gaussian_nll
+        linear_encoder(3 * EXACT_VARIANCE),
+        linear_decoder(),
+        x=x,
+        num_samples=5,
+        nll=gaussian_nll,
     )
     assert len(np.unique(measured.round(3))) == 4
 
 
 def test_shows_a_progress_bar_only_when_asked(capsys):
-    arguments = (linear_encoder(), linear_decoder(), linear_data(3), 2)
-    diagnostics.importance_sampled_nll(*arguments, nll=gaussian_nll)
+    models = linear_encoder(), linear_decoder()
+    options = {"x": linear_data(3), "num_samples": 2, "nll": gaussian_nll}
+    diagnostics.importance_sampled_nll(*models, **options)
     assert capsys.readouterr().out == ""
-    diagnostics.importance_sampled_nll(*arguments, nll=gaussian_nll, progress=True)
+    diagnostics.importance_sampled_nll(*models, **options, progress=True)
     assert "3/3" in capsys.readouterr().out
 
 
@@ -346,7 +359,7 @@ OTHERS = RNG.random((7, 4, 3, 1))
 
 
 def test_finds_the_nearest_images_first():
-    indices, distances = diagnostics.nearest_neighbors(OTHERS, IMAGES, 5)
+    indices, distances = diagnostics.nearest_neighbors(OTHERS, IMAGES, num_neighbors=5)
     assert indices.shape == distances.shape == (7, 5)
     every = scipy.spatial.distance.cdist(OTHERS.reshape(7, -1), IMAGES.reshape(30, -1))
     np.testing.assert_array_equal(indices, np.argsort(every, axis=1)[:, :5])
@@ -379,7 +392,7 @@ def test_no_example_is_its_own_neighbor_unless_it_is_there_twice():
 )
 def test_nearest_neighbors_refuses(queries, data, num_neighbors, message):
     with pytest.raises(ValueError, match=message):
-        diagnostics.nearest_neighbors(queries, data, num_neighbors)
+        diagnostics.nearest_neighbors(queries, data, num_neighbors=num_neighbors)
 
 
 # off_manifold_distance
@@ -414,7 +427,7 @@ def test_a_blur_passes_as_real_which_the_docstring_warns_of():
     [
         (OTHERS * np.inf, IMAGES, "must be finite"),
         (OTHERS[:, :3], IMAGES, "must have the shape of `data`"),
-        (OTHERS, IMAGES[:1], "`num_neighbors` must be at most 0"),
+        (OTHERS, IMAGES[:1], "`reference` must be at least two images"),
         (OTHERS, np.zeros((5, 4, 3, 1)), "`reference` must hold different images"),
     ],
 )
@@ -429,26 +442,26 @@ def test_off_manifold_distance_refuses(x, reference, message):
 @pytest.mark.parametrize("spherical", [False, True])
 def test_a_line_starts_and_ends_at_its_ends(spherical):
     a, b = np.random.default_rng(0).standard_normal((2, 6, 5))
-    line = diagnostics.interpolate(a, b, 9, spherical)
+    line = diagnostics.interpolate(a, b, num_steps=9, spherical=spherical)
     assert line.shape == (6, 9, 5)
     np.testing.assert_allclose(line[:, 0], a, atol=1e-12)
     np.testing.assert_allclose(line[:, -1], b, atol=1e-12)
     # A pair at a time gives the same, and so does the way back.
-    one = diagnostics.interpolate(a[2], b[2], 9, spherical)
+    one = diagnostics.interpolate(a[2], b[2], num_steps=9, spherical=spherical)
     np.testing.assert_allclose(one, line[2], atol=1e-12)
-    back = diagnostics.interpolate(b, a, 9, spherical)
+    back = diagnostics.interpolate(b, a, num_steps=9, spherical=spherical)
     np.testing.assert_allclose(back[:, ::-1], line, atol=1e-12)
 
 
 def test_a_straight_line_has_equal_steps():
     a, b = np.random.default_rng(0).standard_normal((2, 5))
-    steps = np.diff(diagnostics.interpolate(a, b, 5), axis=0)
+    steps = np.diff(diagnostics.interpolate(a, b, num_steps=5), axis=0)
     np.testing.assert_allclose(steps, np.tile((b - a) / 4, (4, 1)), atol=1e-12)
 
 
 def test_a_spherical_line_turns_evenly_in_the_plane_of_its_ends():
     a, b = np.random.default_rng(0).standard_normal((2, 5)) * [[2.0], [0.5]]
-    line = diagnostics.interpolate(a, b, 7, spherical=True)
+    line = diagnostics.interpolate(a, b, num_steps=7, spherical=True)
     lengths = np.linalg.norm(line, axis=1)
     np.testing.assert_allclose(np.diff(lengths, n=2), 0, atol=1e-12)
     cosines = np.sum(line[1:] * line[:-1], axis=1) / (lengths[1:] * lengths[:-1])
@@ -460,9 +473,11 @@ def test_a_spherical_line_turns_evenly_in_the_plane_of_its_ends():
 @pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-4])
 def test_a_spherical_line_of_no_angle_is_straight(angle):
     a, b = np.array([1.0, 0.0]), 3 * np.array([np.cos(angle), np.sin(angle)])
-    line = diagnostics.interpolate(a, b, 5, spherical=True)
+    line = diagnostics.interpolate(a, b, num_steps=5, spherical=True)
     # They part by the square of the angle.
-    np.testing.assert_allclose(line, diagnostics.interpolate(a, b, 5), atol=1e-4)
+    np.testing.assert_allclose(
+        line, diagnostics.interpolate(a, b, num_steps=5), atol=1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -473,12 +488,14 @@ def test_a_spherical_line_of_no_angle_is_straight(angle):
         ([0.0], [1.0, 1.0], 3, False, r"Received: z_end.shape=\(2,\)"),
         ([0.0], [1.0], 1, False, "`num_steps` must be.*at least 2"),
         ([1.0, 0.0], [0.0, 0.0], 3, True, "`z_end` must be away from the origin"),
-        ([1.0, 0.0], [-2.0, 0.0], 3, True, "`z_end` must be not opposite"),
+        ([1.0, 0.0], [-2.0, 0.0], 3, True, "`z_end` must be in a direction"),
     ],
 )
 def test_interpolate_refuses(z_start, z_end, num_steps, spherical, message):
     with pytest.raises(ValueError, match=message):
-        diagnostics.interpolate(z_start, z_end, num_steps, spherical)
+        diagnostics.interpolate(
+            z_start, z_end, num_steps=num_steps, spherical=spherical
+        )
 
 
 # elbow
@@ -528,7 +545,7 @@ def test_a_linear_classifier_reaches_the_best_possible_accuracy():
     z_train, y_train = two_classes(4000, 2.0, seed=0)
     z_test, y_test = two_classes(4000, 2.0, seed=1)
     accuracy, low, high = diagnostics.downstream_accuracy(
-        z_train, y_train, z_test, y_test, "linear"
+        z_train, y_train, z_test=z_test, y_test=y_test, classifier="linear"
     )
     best = scipy.stats.norm.cdf(1.0)  # 0.841: half of the distance to the boundary
     assert low < best < high
@@ -544,7 +561,11 @@ def test_a_stretched_axis_misleads_neighbors_and_not_the_linear_classifier():
     z_test, y_test = two_classes(1000, 4.0, seed=1)
     accuracy = {
         (stretch, name): diagnostics.downstream_accuracy(
-            z_train * [1, stretch], y_train, z_test * [1, stretch], y_test, name
+            z_train * [1, stretch],
+            y_train,
+            z_test=z_test * [1, stretch],
+            y_test=y_test,
+            classifier=name,
         )[0]
         for stretch in (1.0, 1e4)
         for name in ("1nn", "linear")
@@ -556,7 +577,9 @@ def test_a_stretched_axis_misleads_neighbors_and_not_the_linear_classifier():
 
 def test_one_neighbor_remembers_what_it_was_shown():
     y = np.arange(30) % 3
-    accuracy, low, high = diagnostics.downstream_accuracy(IMAGES, y, IMAGES, y)
+    accuracy, low, high = diagnostics.downstream_accuracy(
+        IMAGES, y, z_test=IMAGES, y_test=y
+    )
     assert (accuracy, high) == (1.0, 1.0)
     assert 0.85 < low < 0.9  # 30 right answers do not prove perfection
     assert {type(value) for value in (accuracy, low, high)} == {float}

@@ -1,12 +1,17 @@
 """A check of an exercise prints one line and never raises."""
 
+import importlib
 import inspect
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import exercise_checks
+from tools import notebooks
 
 
 @exercise_checks.exercise(3)
@@ -96,29 +101,43 @@ def test_a_checked_function_keeps_its_name_and_signature(capsys):
     assert inspect.signature(received[0]) == inspect.signature(named)
 
 
-CHECKS = {
-    name: value
-    for name, value in vars(exercise_checks).items()
-    if inspect.isfunction(value) and hasattr(value, "__wrapped__")
-}
+MODULES = [
+    path.stem[3:] for path in notebooks.find() if path.parent.name != "solutions"
+]
 
 
-def test_there_are_checks():
-    assert len(CHECKS) >= 6  # at least two exercises in each of three notebooks
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_check_knows_unfinished_and_hopeless_answers(name, capsys):
+@pytest.mark.parametrize("name", MODULES)
+def test_checks_know_unfinished_and_hopeless_answers(name, capsys):
     """The checks of the notebooks themselves; the right answers are in `solutions/`."""
-    check = CHECKS[name]
-    count = len(inspect.signature(check.__wrapped__).parameters)
-    number = re.search(r"\d+$", name)[0]
+    module = importlib.import_module(f"exercise_checks.{name}")
+    checks = {n: check for n, check in vars(module).items() if n.startswith("check_")}
+    assert len(checks) >= 2
+    for check_name, check in checks.items():
+        count = len(inspect.signature(check.__wrapped__).parameters)
+        number = check_name.removeprefix("check_")
 
-    assert check(*[lambda *_, **__: NotImplemented] * count) is None
-    assert capsys.readouterr().out == f"exercise {number}: not done yet\n"
+        assert check(*[lambda *_, **__: NotImplemented] * count) is None
+        assert capsys.readouterr().out == f"exercise {number}: not done yet\n"
 
-    for answer in (raises(ValueError("no")), lambda *_, **__: None, "nonsense", None):
-        assert check(*[answer] * count) is None
-        line = capsys.readouterr().out
-        assert re.fullmatch(rf"exercise {number}: .+\n", line)
-        assert not line.endswith((": correct\n", ": not done yet\n"))
+        hopeless = [raises(ValueError("no")), lambda *_, **__: None, "nonsense", None]
+        for answer in hopeless:
+            assert check(*[answer] * count) is None
+            line = capsys.readouterr().out
+            assert re.fullmatch(rf"exercise {number}: .+\n", line)
+            assert not line.endswith((": correct\n", ": not done yet\n"))
+
+
+def test_every_module_of_checks_belongs_to_a_notebook():
+    folder = Path(exercise_checks.__file__).parent
+    assert sorted(MODULES) == sorted(p.stem for p in folder.glob("[!_]*.py"))
+
+
+def test_the_checks_of_one_notebook_do_not_load_those_of_another():
+    code = (
+        "import sys; from exercise_checks import start_here;"
+        "print(*[m for m in sys.modules if m.startswith('exercise_checks.')])"
+    )
+    command = [sys.executable, "-c", code]
+    folder = Path(exercise_checks.__file__).parents[1]
+    output = subprocess.check_output(command, text=True, cwd=folder)
+    assert output.split() == ["exercise_checks.start_here"]

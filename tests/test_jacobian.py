@@ -217,7 +217,7 @@ def test_has_the_gradient_of_the_formula():
         encoder = chain((1,), keras.layers.Dense(1, "sigmoid", use_bias=False))
         encoder.set_weights([np.full((1, 1), w)])
         inputs = keras.Input((1,))
-        layer = layers.JacobianPenalty(encoder, 1.0, method)
+        layer = layers.JacobianPenalty(encoder, 1.0, method=method)
         model = keras.Model(inputs, layer(inputs))
         model.compile(keras.optimizers.SGD(0.1), loss=None)
         model.fit(np.full((1, 1), x), verbose=0)
@@ -259,7 +259,9 @@ def test_hutchinson_is_unbiased(make):
     encoder = make()
     x = normal(2, *encoder.input_shape[1:], seed=3)
     exact = float(ops.mean(jacobian_penalty(encoder, x)))
-    layer = layers.JacobianPenalty(encoder, 1.0, "hutchinson", 40_000, seed=5)
+    layer = layers.JacobianPenalty(
+        encoder, 1.0, method="hutchinson", num_probes=40_000, seed=5
+    )
     # The variance of one estimate is at most 2 ||J^T J||_F^2 <= 2 (||J||_F^2)^2, so
     # the mean of 80,000 has a standard error below 0.5 %: three of them is 1.5 %, and
     # these Jacobians have several directions, which halves it.
@@ -270,7 +272,9 @@ def test_probes_are_drawn_anew_and_repeat_from_the_seed():
     x = normal(3, 6)
     draws = []
     for _ in range(2):
-        layer = layers.JacobianPenalty(two_relu_layers(), 1.0, "hutchinson", seed=7)
+        layer = layers.JacobianPenalty(
+            two_relu_layers(), 1.0, method="hutchinson", seed=7
+        )
         draws.append([added_loss(layer, x) for _ in range(3)])
     assert draws[0] == draws[1]
     assert len(set(draws[0])) == 3
@@ -280,11 +284,15 @@ def test_probes_are_drawn_anew_and_repeat_from_the_seed():
 
 
 def contractive(kind, weight, method):
-    make = getattr(models, f"{kind}_encoder")
-    encoder = make((8, 6, 1), 3, (6,), activation="tanh")
-    decoder = models.dense_decoder((8, 6, 1), 3, (6,))
+    if kind == "dense":
+        encoder = models.dense_encoder(
+            (8, 6, 1), 3, hidden_units=(6,), activation="tanh"
+        )
+    else:
+        encoder = models.conv_encoder((8, 6, 1), 3, filters=(6,), activation="tanh")
+    decoder = models.dense_decoder((8, 6, 1), 3, hidden_units=(6,))
     x = keras.Input((8, 6, 1))
-    penalty = layers.JacobianPenalty(encoder, weight, method, seed=3)
+    penalty = layers.JacobianPenalty(encoder, weight, method=method, seed=3)
     return keras.Model(x, decoder(penalty(x))), encoder
 
 
@@ -309,7 +317,7 @@ def test_a_tied_contractive_autoencoder_keeps_its_tie_in_the_file(tmp_path, meth
     code = keras.layers.Dense(4, "sigmoid")
     encoder = chain((6,), code)
     x = keras.Input((6,))
-    z = layers.JacobianPenalty(encoder, 0.1, method)(x)
+    z = layers.JacobianPenalty(encoder, 0.1, method=method)(x)
     model = keras.Model(x, layers.TiedDense(code, "sigmoid")(z))
     model.compile("adam", "mse")
     data = normal(16, 6)
@@ -332,10 +340,14 @@ assert keras.config.backend() == sys.argv[1]
 folder = sys.argv[2]
 x = np.random.default_rng(0).random((24, 8, 6, 1)).astype("float32")
 for kind, method in (("dense", "exact"), ("conv", "hutchinson")):
-    encoder = getattr(models, f"{kind}_encoder")((8, 6, 1), 3, (6,))
+    if kind == "dense":
+        encoder = models.dense_encoder((8, 6, 1), 3, hidden_units=(6,))
+    else:
+        encoder = models.conv_encoder((8, 6, 1), 3, filters=(6,))
     inputs = keras.Input((8, 6, 1))
-    z = layers.JacobianPenalty(encoder, 0.1, method, 2, seed=3)(inputs)
-    decoder = models.dense_decoder((8, 6, 1), 3, (6,))
+    options = {"method": method, "num_probes": 2, "seed": 3}
+    z = layers.JacobianPenalty(encoder, 0.1, **options)(inputs)
+    decoder = models.dense_decoder((8, 6, 1), 3, hidden_units=(6,))
     model = keras.Model(inputs, decoder(z))
     model.compile("adam", "mse")
     model.fit(x, x, batch_size=8, verbose=0)
@@ -406,7 +418,7 @@ def test_refuses_what_is_no_model_of_one_input_and_one_output():
         models.dense_encoder((4,), 2, variational=True),
         keras.Sequential([keras.layers.Dense(3)]),
     ):
-        with pytest.raises(ValueError, match="`encoder`.*Received: encoder="):
+        with pytest.raises(ValueError, match="`encoder`.*Received: encoder"):
             layers.JacobianPenalty(encoder)
 
 
@@ -419,7 +431,7 @@ def test_refuses_an_input_of_unknown_size():
 
 
 def test_refuses_one_tangent_an_input_for_large_inputs_and_names_the_cure():
-    encoder = models.conv_encoder((12, 11, 1), 2, (3,))
+    encoder = models.conv_encoder((12, 11, 1), 2, filters=(3,))
     with pytest.raises(ValueError, match="`method` must be .hutchinson."):
         layers.JacobianPenalty(encoder, method="exact")
     layers.JacobianPenalty(encoder, method="hutchinson")

@@ -62,7 +62,9 @@ CONTRACTS = {
         0,
     ),
     "probes": (
-        lambda: layers.JacobianPenalty(dense_encoder(), 0.5, "hutchinson", 2, seed=1),
+        lambda: layers.JacobianPenalty(
+            dense_encoder(), 0.5, method="hutchinson", num_probes=2, seed=1
+        ),
         normal(6, 4),
         (6, 2),
         1,
@@ -77,7 +79,7 @@ CONTRACTS = {
         0,
     ),
     "masked convolution": (
-        lambda: layers.MaskedConv2D(3, (3, 5), "A", activation="relu"),
+        lambda: layers.MaskedConv2D(3, (3, 5), mask_type="A", activation="relu"),
         normal(6, 4, 5, 2),
         (6, 4, 5, 3),
         0,
@@ -115,6 +117,7 @@ def test_keeps_the_contract_of_layers(name, tmp_path):
 
 def test_every_layer_is_under_contract():
     under_contract = {type(contract[0]()).__name__ for contract in CONTRACTS.values()}
+    under_contract |= {"ImportanceWeightedLoss"}  # test_importance_weighted_loss.py
     assert under_contract == set(layers.__all__)
 
 
@@ -324,7 +327,7 @@ def test_tied_layer_refuses_a_layer_without_weights_yet():
 
 
 def test_tied_layer_refuses_codes_of_another_width():
-    with pytest.raises(ValueError, match="`inputs`.*Received: inputs="):
+    with pytest.raises(ValueError, match="`inputs`.*Received: inputs.shape="):
         layers.TiedDense(dense(5, 2))(normal(3, 4))
 
 
@@ -467,7 +470,9 @@ def test_upsampling_without_padding_gives_the_shape_it_states(layer_class, kerne
 
 @pytest.mark.parametrize("kernel_size, strides", [(1, 2), (3, 1), ((5, 3), (3, 2))])
 def test_sub_pixel_convolution_is_a_transposed_convolution(kernel_size, strides):
-    ours = layers.SubPixelConv2D(4, kernel_size, strides, bias_initializer="zeros")
+    ours = layers.SubPixelConv2D(
+        4, kernel_size, strides=strides, bias_initializer="zeros"
+    )
     x = normal(2, 5, 6, 3)
     outputs = ops.convert_to_numpy(ours(x))
     rows, columns = ours.strides
@@ -505,7 +510,7 @@ def test_resize_convolution_keeps_a_constant_image_constant(interpolation):
 
 def test_resize_convolution_convolves_the_enlarged_image():
     x = normal(2, 4, 5, 3)
-    layer = layers.ResizeConv2D(3, 1, (2, 3), interpolation="nearest")
+    layer = layers.ResizeConv2D(3, 1, strides=(2, 3), interpolation="nearest")
     layer.build(x.shape)
     layer.set_weights([np.eye(3)[None, None], np.zeros(3)])
     expected = np.kron(x, np.ones((1, 2, 3, 1)))
@@ -563,3 +568,18 @@ def test_refuses(make, name, value):
     # What else is no number is refused by `checks`, and tested there.
     with pytest.raises(ValueError, match=f"`{name}` must .*Received: {name}="):
         make(**{name: value})
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_sub_pixel_convolution_takes_lora(late):
+    x = np.random.default_rng(0).random((2, 5, 5, 3)).astype("float32")
+    rank = None if late else 2
+    layer = layers.SubPixelConv2D(2, 3, strides=2, lora_rank=rank)
+    before = ops.convert_to_numpy(layer(x))
+    if late:
+        layer.enable_lora(2)
+    # The second factor starts at zero; with ones in it the kernel is another.
+    np.testing.assert_allclose(ops.convert_to_numpy(layer(x)), before, atol=1e-6)
+    assert tuple(layer.lora_kernel_b.shape) == (2, 8) and layer.filters == 2
+    layer.lora_kernel_b.assign(np.ones((2, 8)))
+    assert np.abs(ops.convert_to_numpy(layer(x)) - before).max() > 1e-3

@@ -110,8 +110,8 @@ def test_a_vae_learns_its_variance_and_shows_its_means(tmp_path):
     x = noise(64, 1, 1, 1) * np.ones((64, 4, 4, 1), "float32") + noise(
         64, 4, 4, 1, std=0.1, seed=1
     )
-    encoder = models.dense_encoder((4, 4, 1), 2, (16,), variational=True)
-    means = models.dense_decoder((4, 4, 1), 2, (16,))
+    encoder = models.dense_encoder((4, 4, 1), 2, hidden_units=(16,), variational=True)
+    means = models.dense_decoder((4, 4, 1), 2, hidden_units=(16,))
     layer = LearnedVariance(per_pixel=True, initial_variance=0.5)
     decoder = keras.Model(means.input, layer(means.output), name="decoder")
     vae = models.variational_autoencoder(encoder, decoder, output_activation="linear")

@@ -87,7 +87,7 @@ def test_predicted_variance_is_the_second_half_of_the_last_axis():
     x = np.zeros((3, 2), "float32")
     x_mean, log_var = np.full((3, 2), 0.5, "float32"), np.full((3, 2), -1.0, "float32")
     loss = losses.GaussianNLL(variance=None)(x, np.concatenate([x_mean, log_var], 1))
-    direct = ops.mean(objectives.gaussian_nll(x, x_mean, log_var))
+    direct = ops.mean(objectives.gaussian_nll(x, x_mean, log_var=log_var))
     assert float(loss) == pytest.approx(float(direct))
 
 
@@ -114,3 +114,9 @@ def test_refuses_predictions_without_their_second_parameter(loss):
 def test_refuses_predictions_of_another_shape(loss):
     with pytest.raises(ValueError, match="Argument"):
         loss(np.ones((2, 3)), np.ones((2, 4)))
+
+
+def test_the_variance_is_one_by_default():
+    # Half the squared error, plus the constant of a standard normal density.
+    expected = 0.5 * 2.0**2 + 0.5 * np.log(2 * np.pi)
+    assert float(losses.GaussianNLL()([[3.0]], [[1.0]])) == pytest.approx(expected)

@@ -43,7 +43,7 @@ def window(reach, itself):
 
 
 def masked(mask_type, kernel_size=3, filters=4, **kwargs):
-    return layers.MaskedConv2D(filters, kernel_size, mask_type, **kwargs)
+    return layers.MaskedConv2D(filters, kernel_size, mask_type=mask_type, **kwargs)
 
 
 # --- facts: the layer
@@ -144,7 +144,7 @@ def decoder_of(receptive_field, latent_dim=2, seed=0):
     decoder = models.autoregressive_decoder(
         (*SIZE, 1),
         latent_dim,
-        receptive_field,
+        receptive_field=receptive_field,
         filters=(4,),
         num_features=5,
         activation="tanh",  # a unit of the rectifier may be dead for one image
@@ -190,7 +190,7 @@ def test_the_conditionals_multiply_to_a_distribution_over_images():
 
 
 def test_a_vae_of_it_trains_and_survives_the_file(tmp_path):
-    encoder = models.dense_encoder((*SIZE, 1), 2, (8,), variational=True)
+    encoder = models.dense_encoder((*SIZE, 1), 2, hidden_units=(8,), variational=True)
     x = keras.Input((*SIZE, 1))
     code = layers.KLRegularization()(encoder(x))
     z = layers.Sampling(seed=0)(code)
@@ -225,7 +225,7 @@ def test_importance_sampling_takes_it_through_the_likelihood():
     nll = diagnostics.importance_sampled_nll(
         prior,
         lambda z: z,
-        images,
+        x=images,
         num_samples=500,
         nll=lambda x, z: objectives.bernoulli_nll(x, decoder([z, x])),
     )

@@ -121,7 +121,7 @@ def test_conv_builders_refuse_images_without_channels_and_no_levels(build):
     ],
 )
 def test_conv_decoder_upsamples_as_asked(upsampling, layer_class):
-    decoder = models.conv_decoder((9, 13, 3), 3, (8, 4), upsampling=upsampling)
+    decoder = models.conv_decoder((9, 13, 3), 3, filters=(8, 4), upsampling=upsampling)
     kinds = [type(layer) for layer in decoder.layers if hasattr(layer, "strides")]
     assert kinds == [layer_class] * 2
     assert decoder.output_shape == (None, 9, 13, 3)
@@ -239,7 +239,7 @@ def test_autoencoder_refuses_parts_that_do_not_fit():
     )
     with pytest.raises(ValueError, match="the decoder's input"):
         models.autoencoder(encoder, decoder)
-    with pytest.raises(ValueError, match="`decoder`.*Received: decoder="):
+    with pytest.raises(ValueError, match="`decoder`.*Received: decoder.output_shape="):
         models.autoencoder(encoder, models.dense_decoder((8, 9, 1), 2))
 
 

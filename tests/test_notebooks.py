@@ -13,6 +13,7 @@ import re
 import nbformat
 import pytest
 
+from tools import address, normal_form
 from tools import notebooks as tool
 
 MAX_BYTES = 400_000
@@ -210,7 +211,9 @@ def it_opens_in_one_click(page):
     if not page.code:
         return
     name = f"{'solutions/' * page.is_solution}{page.name}"
-    fresh = tool.place_address(copy.deepcopy(page.notebook), name, tool.repository())
+    fresh = address.place_address(
+        copy.deepcopy(page.notebook), name, address.repository()
+    )
     cells = [(cell.cell_type, cell.source) for cell in page.cells]
     if cells != [(cell.cell_type, cell.source) for cell in fresh.cells]:
         yield "links or Colab cell are not those of pyproject.toml: `make address`"
@@ -354,7 +357,7 @@ def exercises_are_open_here_and_solved_there(page):
 
 @check
 def it_is_in_normal_form(page):
-    if tool.to_text(tool.normalize(page.notebook)) != page.text:
+    if normal_form.to_text(normal_form.normalize(page.notebook)) != page.text:
         yield "it is not in normal form: `make format`, or save it: `make notebooks`"
 
 
@@ -378,30 +381,35 @@ def test_there_are_notebooks():
     assert {path.stem[:2] for path in COURSE} >= {"00", "01", "10"}
 
 
-@pytest.mark.parametrize("function", CHECKS, ids=lambda function: function.__name__)
+def problems(page):
+    """All that is wrong with a page, a line each, with the name of the check."""
+    return [
+        f"{function.__name__}: {problem}"
+        for function in CHECKS
+        for problem in function(page)
+    ]
+
+
 @pytest.mark.parametrize("path", PATHS, ids=tool.title)
-def test_notebook(path, function):
-    problems = list(function(read(path)))
-    assert not problems, "\n".join([f"{tool.title(path)}:", *problems])
+def test_notebook_is_as_it_must_be(path):
+    found = problems(read(path))
+    assert not found, "\n".join([f"{tool.title(path)}:", *found])
 
 
-@pytest.mark.parametrize("path", COURSE, ids=tool.title)
-def test_notebook_has_solutions_that_solve_the_same_exercises(path):
-    twin = path.parent / "solutions" / path.name
-    assert twin.exists()
-    assert set(exercise_verdicts(read(twin))) == set(exercise_verdicts(read(path)))
+def test_notebooks_and_solutions_belong_together():
+    solutions = {path.name: path for path in PATHS if path not in COURSE}
+    assert sorted(solutions) == sorted(path.name for path in COURSE)
+    for path in COURSE:
+        here, there = (exercise_verdicts(read(p)) for p in (path, solutions[path.name]))
+        assert set(here) == set(there), path.name
 
 
-def test_every_solution_belongs_to_a_notebook():
-    names = {path.name for path in COURSE}
-    assert [path.name for path in PATHS if path.name not in names] == []
-
-
-@pytest.mark.parametrize("path", COURSE, ids=tool.title)
-def test_notebook_is_numbered_and_listed_in_the_readme(path):
-    assert re.fullmatch(r"\d\d_[a-z0-9_]+", path.stem)
+def test_notebooks_are_numbered_and_listed_in_the_readme():
     readme = (tool.ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"notebooks/{path.name}" in readme
+    assert [p.name for p in COURSE if f"notebooks/{p.name}" not in readme] == []
+    assert [
+        p.name for p in COURSE if not re.fullmatch(r"\d\d_[a-z0-9_]+", p.stem)
+    ] == []
 
 
 # --- the checks bite ------------------------------------------------------------
@@ -432,7 +440,7 @@ def figure():
 
 def stub(number, verdict="not done yet"):
     verdict = stdout(f"exercise {number}: {verdict}\n")
-    return code(f"exercise_checks.toy_{number}(answer)", verdict)
+    return code(f"exercises.check_{number}(answer)", verdict)
 
 
 SETUP_CELL = f"""{SETUP}import matplotlib.pyplot as plt
@@ -442,7 +450,7 @@ plt.rcParams["figure.dpi"] = 80"""
 
 
 def title_cell(text, name):
-    return markdown(f"{text}\n\n{tool.links(name, tool.repository())}")
+    return markdown(f"{text}\n\n{address.links(name, address.repository())}")
 
 
 def sound_cells():
@@ -452,7 +460,7 @@ def sound_cells():
         "title": title_cell(
             "# 3. A toy\n\nOne sentence.\n\n```\n# no heading\n```", "03_toy"
         ),
-        "colab": code(tool.colab_cell(tool.repository())),
+        "colab": code(address.colab_cell(address.repository())),
         "setup": code(SETUP_CELL),
         "describe": code("print(runtime.describe())", stdout("Keras\n"), tag=IGNORE),
         "section": markdown("## It is so"),
@@ -475,8 +483,8 @@ def page_of(cells, is_solution=False, text=None):
     notebook = nbformat.v4.new_notebook(
         cells=[copy.deepcopy(c) for c in cells.values()]
     )
-    notebook = tool.normalize(notebook)
-    text = text or tool.to_text(notebook)
+    notebook = normal_form.normalize(notebook)
+    text = text or normal_form.to_text(notebook)
     return Page("03_toy", notebook, is_solution, text)
 
 
@@ -484,7 +492,7 @@ def sound_solution():
     return page_of(
         {
             "title": title_cell("# 3. A toy: solutions", "solutions/03_toy"),
-            "colab": code(tool.colab_cell(tool.repository())),
+            "colab": code(address.colab_cell(address.repository())),
             "setup": code(SETUP_CELL),
             "describe": code("print(runtime.describe())", tag=IGNORE),
             "heading": markdown("## Exercise 1"),
@@ -495,10 +503,9 @@ def sound_solution():
     )
 
 
-@pytest.mark.parametrize("function", CHECKS, ids=lambda function: function.__name__)
-def test_sound_pages_pass(function):
-    assert list(function(page_of(sound_cells()))) == []
-    assert list(function(sound_solution())) == []
+def test_sound_pages_pass():
+    assert problems(page_of(sound_cells())) == []
+    assert problems(sound_solution()) == []
 
 
 def set_source(name, source):
@@ -599,7 +606,7 @@ BREAKS = [
     (most_cells_are_compared, ignore_most),
     (it_opens_in_one_click, remove("colab")),
     (it_opens_in_one_click, add_source("colab", "\n# more")),
-    (it_opens_in_one_click, replace("colab", tool.repository(), "https://a.b/c")),
+    (it_opens_in_one_click, replace("colab", address.repository(), "https://a.b/c")),
     (it_opens_in_one_click, replace("title", "mybinder.org", "a.b")),
     (it_opens_in_one_click, add_source("title", "\n\nThe links are not last.")),
     (it_starts_with_the_setup_cell, set_source("setup", "import keras")),
@@ -643,13 +650,14 @@ BREAKS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "function, change", BREAKS, ids=[function.__name__ for function, _ in BREAKS]
-)
-def test_broken_page_is_noticed(function, change):
-    cells = sound_cells()
-    change(cells)
-    assert list(function(page_of(cells)))
+def test_broken_pages_are_noticed():
+    unnoticed = []
+    for number, (function, change) in enumerate(BREAKS):
+        cells = sound_cells()
+        change(cells)
+        if not list(function(page_of(cells))):
+            unnoticed.append(f"break {number}, for {function.__name__}")
+    assert not unnoticed, "\n".join(unnoticed)
 
 
 def test_every_check_is_broken_once():
@@ -672,7 +680,7 @@ def test_every_check_is_broken_once():
 def test_a_page_out_of_normal_form_is_noticed(change):
     page = page_of(sound_cells())
     change(page.notebook)
-    page.text = tool.to_text(page.notebook)
+    page.text = normal_form.to_text(page.notebook)
     assert list(it_is_in_normal_form(page))
 
 

@@ -32,7 +32,7 @@ def test_gives_one_number_an_example_summed_over_all_features(rng):
         objectives.bernoulli_nll(x, x),
         objectives.continuous_bernoulli_nll(x, x),
         objectives.gaussian_nll(x, x),
-        objectives.discretized_logistic_nll(np.round(x * 255) / 255, x, 0.0),
+        objectives.discretized_logistic_nll(np.round(x * 255) / 255, x, log_scale=0.0),
         objectives.poisson_nll(np.floor(3 * x), x),
         objectives.categorical_nll(tokens, logits),
         objectives.gaussian_kl(x[..., 0, 0], x[..., 0, 0]),
@@ -181,7 +181,7 @@ def test_gaussian_equals_the_oracle(rng, log_var):
     x, x_mean, given = rng.normal(size=(3, 20, 300)).astype("float32")
     log_var = given if isinstance(log_var, str) else log_var
     oracle = -tfd.Normal(x_mean, np.exp(0.5 * np.float64(log_var))).log_prob(x).sum(1)
-    nll = objectives.gaussian_nll(x, x_mean, log_var)
+    nll = objectives.gaussian_nll(x, x_mean, log_var=log_var)
     np.testing.assert_allclose(as_float64(nll), oracle, **FLOAT32)
 
 
@@ -190,12 +190,12 @@ def test_a_spread_of_any_shape_counts_for_the_features_it_broadcasts_to(rng, sha
     x, x_mean = rng.random((2, 2, 5, 4, 3))
     log_var = rng.normal(-1, 0.3, shape)
     oracle = -tfd.Normal(x_mean, np.exp(0.5 * log_var)).log_prob(x)
-    nll = objectives.gaussian_nll(x, x_mean, log_var)
+    nll = objectives.gaussian_nll(x, x_mean, log_var=log_var)
     np.testing.assert_allclose(as_float64(nll), oracle.sum((1, 2, 3)), **FLOAT32)
 
     image = keras.Input((5, 4, 3))
     if len(shape) < 4:  # a batch of unknown size has no spread of its own
-        assert objectives.gaussian_nll(image, image, log_var).shape == (None,)
+        assert objectives.gaussian_nll(image, image, log_var=log_var).shape == (None,)
 
 
 def test_takes_images_of_unknown_size():
@@ -215,7 +215,7 @@ def test_discretized_logistic_equals_the_oracle(rng, num_levels):
     logistic = tfd.Logistic(mean * largest - 0.5, np.exp(log_scale) * largest)
     oracle = tfd.QuantizedDistribution(logistic, low=0.0, high=float(largest))
     nll = objectives.discretized_logistic_nll(
-        levels / largest, mean, log_scale, num_levels
+        levels / largest, mean, log_scale=log_scale, num_levels=num_levels
     )
     # Float32 rounds the edges of a level, 1/255 wide, to about 1e-7 / 4e-3.
     np.testing.assert_allclose(
@@ -227,13 +227,17 @@ def test_discretized_logistic_probabilities_sum_to_one():
     levels = np.arange(256)[:, None] / 255
     ones = np.ones_like(levels)
     for mean, log_scale in ((0.3, -3.0), (-0.5, -1.0), (1.2, 0.5)):
-        nll = objectives.discretized_logistic_nll(levels, mean * ones, log_scale)
+        nll = objectives.discretized_logistic_nll(
+            levels, mean * ones, log_scale=log_scale
+        )
         assert np.exp(-as_float64(nll)).sum() == pytest.approx(1, abs=1e-4)
 
 
 def test_discretized_logistic_is_finite_far_in_the_tail():
     # A narrow logistic at 0 puts no representable mass at level 128.
-    nll = float(objectives.discretized_logistic_nll([[128 / 255]], [[0.0]], -7.0)[0])
+    nll = float(
+        objectives.discretized_logistic_nll([[128 / 255]], [[0.0]], log_scale=-7.0)[0]
+    )
     assert 400 < nll < 700  # about (128 / 255) * e^7 = 550
 
 
@@ -260,7 +264,9 @@ def test_categorical_equals_the_oracle(rng):
         lambda: objectives.continuous_bernoulli_nll(np.ones((2, 3)), np.ones((2, 1))),
         lambda: objectives.gaussian_nll(np.ones((2, 3)), np.ones((3,))),
         lambda: objectives.poisson_nll(np.ones((2, 3)), np.ones((1, 3))),
-        lambda: objectives.discretized_logistic_nll(np.ones((2, 3)), np.ones(2), 0.0),
+        lambda: objectives.discretized_logistic_nll(
+            np.ones((2, 3)), np.ones(2), log_scale=0.0
+        ),
         lambda: objectives.categorical_nll(np.ones((2, 3)), np.ones((2, 3))),
         lambda: objectives.gaussian_kl(np.ones((2, 3)), np.ones((2, 1))),
         lambda: objectives.gaussian_kl_per_axis(np.ones((2, 3)), np.ones((3,))),
@@ -271,12 +277,13 @@ def test_refuses_shapes_that_would_broadcast(call):
         call()
 
 
-@pytest.mark.parametrize("name", ["gaussian_nll", "discretized_logistic_nll"])
-def test_refuses_a_spread_that_does_not_broadcast(name):
-    with pytest.raises(ValueError, match="Argument `log_.*` must broadcast"):
-        getattr(objectives, name)(np.ones((2, 3)), np.ones((2, 3)), np.ones((2, 4)))
-    with pytest.raises(ValueError, match="Argument `log_.*` must broadcast"):
-        getattr(objectives, name)(np.ones((2, 3)), np.ones((2, 3)), np.ones((1, 2, 3)))
+@pytest.mark.parametrize("shape", [(2, 4), (1, 2, 3)])
+def test_refuses_a_spread_that_does_not_broadcast(shape):
+    x, spread = np.ones((2, 3)), np.ones(shape)
+    with pytest.raises(ValueError, match="Argument `log_var` must broadcast"):
+        objectives.gaussian_nll(x, x, log_var=spread)
+    with pytest.raises(ValueError, match="Argument `log_scale` must broadcast"):
+        objectives.discretized_logistic_nll(x, x, log_scale=spread)
 
 
 def test_refuses_fewer_than_two_levels():
@@ -284,3 +291,31 @@ def test_refuses_fewer_than_two_levels():
         objectives.discretized_logistic_nll(
             [[0.0]], [[0.0]], log_scale=0.0, num_levels=1
         )
+
+
+def test_continuous_bernoulli_mean_is_the_closed_form_on_both_sides_of_the_seam():
+    logits = np.array([-0.99, -0.7, -0.49, -0.4, 0.4, 0.49, 0.7, 0.99], "float32")
+    a = logits.astype("float64")
+    mean = as_float64(objectives.continuous_bernoulli_mean(logits))
+    # Two units in the last place of numbers near 1, which cancel in the closed form.
+    np.testing.assert_allclose(mean, 1 / (1 - np.exp(-a)) - 1 / a, atol=3e-7)
+
+
+def test_a_spread_for_each_channel_counts_at_every_pixel(rng):
+    x, x_mean = rng.random((2, 2, 5, 4, 3))
+    log_var = np.array([-2.0, -1.0, 0.0])
+    oracle = -tfd.Normal(x_mean, np.exp(0.5 * log_var)).log_prob(x)
+    nll = objectives.gaussian_nll(x, x_mean, log_var=log_var)
+    np.testing.assert_allclose(as_float64(nll), oracle.sum((1, 2, 3)), **FLOAT32)
+
+
+def test_takes_images_of_unknown_height():
+    image = keras.Input((None, 4, 1))
+    assert objectives.bernoulli_nll(image, image).shape == (None,)
+
+
+def test_a_count_of_zero_costs_the_rate():
+    # -log p(0) is the rate. Terms of size 20 cancel to log(0!): one unit in the last
+    # place of 20 is 1.9e-6.
+    nll = objectives.poisson_nll([[0.0]], [[math.log(1e-9)]])
+    assert float(nll[0]) == pytest.approx(1e-9, abs=3e-6)

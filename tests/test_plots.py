@@ -49,11 +49,11 @@ EXAMPLES = {
     "latent_scatter": lambda **k: plots.latent_scatter(
         np.random.default_rng(0).normal(size=(50, 2)), np.arange(50) % 10, **k
     ),
-    "manifold_grid": lambda **k: plots.manifold_grid(GREY, [0, 1, 2], [0, 1], **k),
+    "manifold_grid": lambda **k: plots.manifold_grid(GREY, [0, 1, 2], z2=[0, 1], **k),
     "spectrum": lambda **k: plots.spectrum([3.0, 2.0, 1.0], "variance (units)", **k),
     "learning_curves": lambda **k: plots.learning_curves({"AE": [2, 1]}, "nats", **k),
     "elbow_curves": lambda **k: plots.elbow_curves(
-        [2, 4, 8], {"AE": [3.0, 1.0, 0.9]}, "nats", elbows={"AE": 4}, **k
+        [2, 4, 8], {"AE": [3.0, 1.0, 0.9]}, ylabel="nats", elbows={"AE": 4}, **k
     ),
     "vector_field": lambda **k: plots.vector_field(np.eye(2), -np.eye(2), **k),
 }
@@ -271,7 +271,7 @@ def test_decoded_images_lie_where_their_codes_are():
     # Each image is one intensity that names its code.
     intensity = (codes[:, 0] + 1) / 4 + codes[:, 1] / 20
     images = np.broadcast_to(intensity[:, None, None], (6, 8, 4))
-    ax = plots.manifold_grid(images, z1, z2)
+    ax = plots.manifold_grid(images, z1, z2=z2)
     (image,) = ax.get_images()
     assert image.get_clim() == (0.0, 1.0)
     assert image.get_extent() == [-1.5, 1.5, -5.0, 15.0]
@@ -285,7 +285,7 @@ def test_decoded_images_lie_where_their_codes_are():
 
 def test_shows_a_manifold_of_color_images():
     images = np.random.default_rng(0).random((4, 5, 4, 3))
-    shown = picture(plots.manifold_grid(images, [0, 1], [0, 1]))
+    shown = picture(plots.manifold_grid(images, [0, 1], z2=[0, 1]))
     np.testing.assert_array_equal(shown[:5, :4], images[2])
 
 
@@ -302,7 +302,7 @@ def test_shows_a_manifold_of_color_images():
 )
 def test_manifold_grid_refuses(images, z1, message):
     with pytest.raises(ValueError, match=message):
-        plots.manifold_grid(images, z1, [0.0, 1.0])
+        plots.manifold_grid(images, z1, z2=[0.0, 1.0])
 
 
 # spectrum
@@ -338,8 +338,8 @@ def test_takes_zeros_on_a_linear_scale_and_the_color_of_the_model():
     [
         ([1.0, 0.0], {}, r"`values` must be positive.*values.min\(\)=0"),
         ([1.0, np.nan], {}, "`values` must be finite"),
-        (np.eye(2), {"log_scale": False}, r"`values` must have one.*\(2, 2\)"),
-        ([], {}, "`values` must have one axis and at least one value"),
+        (np.eye(2), {"log_scale": False}, r"`values` must have the shape.*\(2, 2\)"),
+        ([], {}, "`values` must have the shape"),
         ([1.0], {"threshold": 1.0, "num_kept": 1}, "`num_kept` must be None"),
         ([1.0], {"num_kept": 0}, "`num_kept` must be.*num_kept=0"),
         ([1.0], {"model": "gan"}, "`model` must be one of.*model='gan'"),
@@ -396,7 +396,7 @@ def test_names_a_narrow_logarithmic_scale_by_plain_numbers():
     [
         ({}, {}, "`curves` must be a dictionary with at least one"),
         ({"a": [1.0, np.nan]}, {}, r"`curves\['a'\]` must be finite"),
-        ({"a": [[1.0]]}, {}, r"`curves\['a'\]` must have one axis"),
+        ({"a": [[1.0]]}, {}, r"`curves\['a'\]` must have the shape"),
         ({"a": [1.0, 0.0]}, {"log_scale": True}, r"`curves\['a'\]` must be positive"),
         ({"a": [1.0, 2.0]}, {"x": [1.0]}, r"`x` must have a place.*x.shape=\(1,\)"),
         ({"a": [1.0]}, {"references": {"b": np.nan}}, r"`references\['b'\]` must be"),
@@ -412,7 +412,7 @@ def test_learning_curves_refuses(curves, arguments, message):
 
 def test_gives_every_size_a_tick_and_rings_the_elbow():
     curves = {"PCA": [9.0, 4.0, 3.0], "AE": [7.0, 2.0, 1.9]}
-    ax = plots.elbow_curves([2, 16, 64], curves, "error", elbows={"AE": 16})
+    ax = plots.elbow_curves([2, 16, 64], curves, ylabel="error", elbows={"AE": 16})
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["2", "16", "64"]
     pca, ae, ring = ax.lines
     np.testing.assert_array_equal(ae.get_data(), ([2, 16, 64], curves["AE"]))
@@ -432,7 +432,7 @@ def test_gives_every_size_a_tick_and_rings_the_elbow():
 )
 def test_elbow_curves_refuses(sizes, curves, elbows, message):
     with pytest.raises(ValueError, match=message):
-        plots.elbow_curves(sizes, curves, "error", elbows=elbows)
+        plots.elbow_curves(sizes, curves, ylabel="error", elbows=elbows)
 
 
 # vector_field
@@ -468,7 +468,9 @@ def test_by_itself_the_longest_arrow_is_as_long_as_the_grid_is_wide():
 
 
 def test_makes_room_for_the_heads():
-    ax = plots.vector_field([[0.0, 0.0], [1.0, 0.0]], [[0.0, 7.0], [0.0, -7.0]], 1.0)
+    ax = plots.vector_field(
+        [[0.0, 0.0], [1.0, 0.0]], [[0.0, 7.0], [0.0, -7.0]], scale=1.0
+    )
     ax.figure.canvas.draw()
     assert ax.get_ylim()[0] < -7.0 and ax.get_ylim()[1] > 7.0
 
@@ -488,7 +490,12 @@ def test_draws_a_field_of_zeros_and_a_single_arrow():
         (GRID, GRID[:3], {}, r"`vectors` must have.*vectors.shape=\(3, 2\)"),
         (np.full_like(GRID, np.nan), GRID, {}, "`points` must be finite"),
         (GRID, np.full_like(GRID, np.inf), {}, "`vectors` must be finite"),
-        (GRID, GRID, {"scale": 0.0}, "`scale` must be a positive.*scale=0.0"),
+        (
+            GRID,
+            GRID,
+            {"scale": 0.0},
+            "`scale` must be a finite number above 0.*scale=0.0",
+        ),
         (GRID, GRID, {"scale": np.nan}, "`scale` must be a finite number"),
         (GRID, GRID, {"model": "gan"}, "`model` must be one of.*model='gan'"),
     ],

@@ -57,7 +57,12 @@ def test_chunks_over_samples_and_examples_do_not_change_the_estimate(batch_size)
     x = linear_data(6)
     measured, expected = (
         diagnostics.importance_sampled_nll(
-            linear_encoder, linear_decoder, x, 30, batch_size=size, nll=gaussian_nll
+            linear_encoder,
+            linear_decoder,
+            x=x,
+            num_samples=30,
+            batch_size=size,
+            nll=gaussian_nll,
         )
         for size in (batch_size, 2000)
     )
@@ -82,8 +87,8 @@ def test_memory_does_not_grow_with_the_number_of_samples():
             lambda num_samples=num_samples: diagnostics.importance_sampled_nll(
                 linear_encoder,
                 linear_decoder,
-                linear_data(2),
-                num_samples,
+                x=linear_data(2),
+                num_samples=num_samples,
                 batch_size=500,
                 nll=gaussian_nll,
             )
@@ -107,7 +112,7 @@ def test_memory_grows_with_the_number_of_examples_by_their_codes_alone():
                 encoder,
                 decoder,
                 # The decoder's own output in float32, 4,000 bytes an example.
-                np.zeros((num_examples, 1000), "float32"),
+                x=np.zeros((num_examples, 1000), "float32"),
                 num_samples=1,
                 batch_size=100,
             )
@@ -131,7 +136,7 @@ def test_takes_a_convolutional_decoder_and_any_likelihood():
         return objectives.discretized_logistic_nll(x, x_mean, log_scale=-1.0)
 
     measured = diagnostics.importance_sampled_nll(
-        encoder, decoder, x, 5, batch_size=4, nll=nll
+        encoder, decoder, x=x, num_samples=5, batch_size=4, nll=nll
     )
     # The same number by hand, from the draws that the docstring promises.
     z_mean, z_log_var = (ops.convert_to_numpy(one) for one in encoder(x))
@@ -153,7 +158,7 @@ def test_takes_another_prior():
     measured = diagnostics.importance_sampled_nll(
         functools.partial(linear_encoder, scale=3.0),
         linear_decoder,
-        x,
+        x=x,
         num_samples=400,
         nll=gaussian_nll,
         log_prior=shifted_log_prior,
@@ -164,7 +169,7 @@ def test_takes_another_prior():
     # 400 weights that vary by less than ten times their mean, averaged over 4,000.
     assert abs(error.mean()) < 0.03
     standard = diagnostics.importance_sampled_nll(
-        linear_encoder, linear_decoder, x[:100], 400, nll=gaussian_nll
+        linear_encoder, linear_decoder, x=x[:100], num_samples=400, nll=gaussian_nll
     )
     assert np.abs(standard + expected[:100]).mean() > 0.3  # the prior matters
 
@@ -174,10 +179,12 @@ def test_the_standard_normal_prior_is_the_default():
         square = ops.sum(ops.square(z), axis=-1)
         return -0.5 * (square + LATENT_DIM * math.log(2 * math.pi))
 
-    arguments = (linear_encoder, linear_decoder, linear_data(10), 7)
+    options = {"x": linear_data(10), "num_samples": 7, "nll": gaussian_nll}
     default, given = (
-        diagnostics.importance_sampled_nll(*arguments, nll=gaussian_nll, log_prior=one)
-        for one in (None, log_prior)
+        diagnostics.importance_sampled_nll(
+            linear_encoder, linear_decoder, **options, log_prior=prior
+        )
+        for prior in (None, log_prior)
     )
     np.testing.assert_allclose(given, default, atol=1e-4)  # float32
 
@@ -185,15 +192,15 @@ def test_the_standard_normal_prior_is_the_default():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"nll": lambda x, x_hat: x - x_hat}, "`nll` must give one number a code"),
-        ({"log_prior": lambda z: z}, "`log_prior` must give one number a code"),
+        ({"nll": lambda x, x_hat: x - x_hat}, "`nll` must give one number per code"),
+        ({"log_prior": lambda z: z}, "`log_prior` must give one number per code"),
     ],
 )
 def test_importance_sampled_nll_refuses(change, message):
     arguments = {"nll": gaussian_nll, "num_samples": 2} | change
     with pytest.raises(ValueError, match=message):
         diagnostics.importance_sampled_nll(
-            linear_encoder, linear_decoder, linear_data(2), **arguments
+            linear_encoder, linear_decoder, x=linear_data(2), **arguments
         )
 
 
@@ -202,7 +209,12 @@ def test_importance_sampled_nll_refuses(change, message):
 
 def linear_bound(x, num_samples, **options):
     return diagnostics.importance_weighted_bound(
-        linear_encoder, linear_decoder, x, num_samples, nll=gaussian_nll, **options
+        linear_encoder,
+        linear_decoder,
+        x=x,
+        num_samples=num_samples,
+        nll=gaussian_nll,
+        **options,
     )
 
 
@@ -217,8 +229,8 @@ def test_bounds_never_fall_with_more_samples_whatever_the_draw():
         diagnostics.importance_sampled_nll(
             linear_encoder,
             linear_decoder,
-            linear_data(200),
-            k,
+            x=linear_data(200),
+            num_samples=k,
             seed=k,
             nll=gaussian_nll,
         )
@@ -250,7 +262,12 @@ def test_bounds_are_means_over_blocks_of_the_log_mean_weight():
 def test_the_last_bound_is_the_importance_sampled_estimate():
     x = linear_data(20)
     nll = diagnostics.importance_sampled_nll(
-        linear_encoder, linear_decoder, x, 16, nll=gaussian_nll, batch_size=5
+        linear_encoder,
+        linear_decoder,
+        x=x,
+        num_samples=16,
+        nll=gaussian_nll,
+        batch_size=5,
     )
     bound = linear_bound(x, 16, batch_size=10)
     np.testing.assert_allclose(bound.per_example[:, -1], -nll, atol=1e-4)
@@ -425,7 +442,9 @@ def test_a_constant_prediction_is_calibrated_if_its_mean_is_right():
 
 
 def test_both_ends_belong_to_a_bin():
-    measured = diagnostics.calibration(np.array([0, 1]), np.array([0.0, 1.0]), 4)
+    measured = diagnostics.calibration(
+        np.array([0, 1]), np.array([0.0, 1.0]), num_bins=4
+    )
     assert list(measured.count) == [1, 0, 0, 1]
     assert measured.error == measured.error_by_chance == 0
 
@@ -443,4 +462,4 @@ def test_both_ends_belong_to_a_bin():
 )
 def test_calibration_refuses(x, x_hat, num_bins, message):
     with pytest.raises(ValueError, match=message):
-        diagnostics.calibration(x, x_hat, num_bins)
+        diagnostics.calibration(x, x_hat, num_bins=num_bins)

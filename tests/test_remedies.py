@@ -1,5 +1,6 @@
 """The stored models of notebook 14: alike but for their remedy, and as stated."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -61,3 +62,12 @@ def test_no_input_of_the_committed_rate_pays_less():
     z_mean, z_log_var = remedies.posterior(vae).predict(x, verbose=0)
     kl = (z_mean**2 + np.exp(z_log_var) - 1 - z_log_var) / 2
     assert kl.min() >= remedies.FREE_NATS - 1e-5  # float32
+
+
+def test_every_stored_model_is_in_the_table_with_the_command_that_trains_it():
+    root = MODELS.parents[1]
+    table = (root / "data" / "README.md").read_text(encoding="utf-8")
+    pattern = r"(?m)^\| `(\w+)\.keras` \|.* \| `python (benchmarks/\w+\.py) [^`]+` \|"
+    rows = dict(re.findall(pattern, table))
+    assert set(rows) == {path.stem for path in MODELS.glob("*.keras")}
+    assert all((root / script).is_file() for script in rows.values())

@@ -135,3 +135,9 @@ def test_refuses_what_is_no_schedule(name, value):
     arguments = {"num_steps": 8, "num_cycles": 4, name: value}
     with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}="):
         CyclicalAnnealing(**arguments)
+
+
+def test_by_default_it_is_the_schedule_of_the_paper():
+    # Fu et al. (2019), section 4: M = 4 cycles, R = 0.5, up to a weight of 1.
+    expected = defined(40, num_cycles=4, ratio=0.5, top=1.0)
+    np.testing.assert_allclose(values(CyclicalAnnealing(40), 40), expected, atol=1e-6)

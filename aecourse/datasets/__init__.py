@@ -5,6 +5,7 @@ folder or fetched by Keras, only when asked for by name, and are never replaced 
 The splits are fixed: no seed of the course moves them.
 """
 
+from aecourse.datasets.augmentation import JitteredImages
 from aecourse.datasets.binarization import (
     DynamicBinarization,
     binarize,
@@ -31,6 +32,7 @@ from aecourse.datasets.sprites import (
 __all__ = [
     "DataError",
     "DynamicBinarization",
+    "JitteredImages",
     "Split",
     "binarize",
     "dequantize",

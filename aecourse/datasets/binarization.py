@@ -1,5 +1,7 @@
 """Binary pixels drawn from intensities, and levels spread to densities."""
 
+import math
+
 import keras
 import numpy as np
 
@@ -29,10 +31,10 @@ def binarize(x, seed):
     [[0. 1. 1.]]
     """
     check_count("seed", seed, minimum=0)
-    return _draw(_check_images(x), np.random.default_rng(seed))
+    return _draw(check_images(x), np.random.default_rng(seed))
 
 
-def dequantize(x, seed, num_levels=256):
+def dequantize(x, seed, *, num_levels=256):
     """Spread each intensity level evenly over a cell of its own, `1 / num_levels` wide.
 
     A density fitted to the levels themselves can rise without end on them: its nats
@@ -66,7 +68,7 @@ def dequantize(x, seed, num_levels=256):
     """
     check_count("seed", seed, minimum=0)
     check_count("num_levels", num_levels, minimum=2)
-    steps = _check_images(x).astype("float64") * (num_levels - 1)
+    steps = check_images(x).astype("float64") * (num_levels - 1)
     levels = np.round(steps)
     # Float32 intensities of 16 bits are off their level by 0.004 steps at most.
     off = np.max(np.abs(steps - levels))
@@ -107,17 +109,19 @@ class DynamicBinarization(keras.utils.PyDataset):
     Reference: Burda, Grosse, Salakhutdinov, "Importance weighted autoencoders", 2015.
     """
 
-    def __init__(self, x, batch_size=128, seed=0, shuffle=True):
+    def __init__(self, x, batch_size=128, *, seed=0, shuffle=True):
         super().__init__()
-        self.x = _check_images(x)
+        self.x = check_images(x)
         check_count("batch_size", batch_size)
         check_count("seed", seed, minimum=0)
-        self.batch_size, self.seed, self.shuffle = batch_size, seed, shuffle
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
         self.epoch = 0
         self._order = self._new_order()
 
     def __len__(self):
-        return -(-len(self.x) // self.batch_size)
+        return math.ceil(len(self.x) / self.batch_size)
 
     def __getitem__(self, index):
         if not 0 <= index < len(self):
@@ -141,11 +145,12 @@ class DynamicBinarization(keras.utils.PyDataset):
 
 
 def _draw(x, generator):
-    # Uniform numbers lie in [0, 1): intensity 0 never gives a 1, intensity 1 always.
+    # Uniform numbers lie in [0, 1): intensity 0 never gives 1, intensity 1 always.
     return (generator.random(x.shape, dtype="float32") < x).astype("float32")
 
 
-def _check_images(x):
+def check_images(x):
+    """Intensities in [0, 1] as float32, or a refusal."""
     x = np.asarray(x)
     if x.dtype.kind not in "buif" or x.ndim == 0 or x.size == 0:
         raise ValueError(

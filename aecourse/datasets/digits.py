@@ -1,5 +1,6 @@
 """The small digits that come with scikit-learn."""
 
+from aecourse.checks import needs
 from aecourse.datasets.files import check_sha256
 from aecourse.datasets.split import make_split, split_off
 
@@ -24,7 +25,8 @@ def load_small_digits():
 
     Reference: Alpaydin, Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998.
     """
-    from sklearn.datasets import load_digits
+    with needs("scikit-learn"):
+        from sklearn.datasets import load_digits
 
     digits = load_digits()
     x, y = digits.images.astype("uint8"), digits.target.astype("uint8")

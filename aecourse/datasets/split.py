@@ -21,6 +21,7 @@ class Split:
 
     x_train: np.ndarray
     y_train: np.ndarray
+    _: dataclasses.KW_ONLY
     x_validation: np.ndarray
     y_validation: np.ndarray
     x_test: np.ndarray
@@ -52,13 +53,17 @@ def split_off(x, y, num):
     methods of its `Generator`: the splits stay what they are.
     """
     classes = y if y.ndim == 1 else y[:, 0]
-    draws = np.random.PCG64(_SPLIT_SEED).random_raw((2, len(y)))
-    by_class = np.lexsort((draws[0], classes))
-    taken = np.zeros(len(y), bool)
-    taken[by_class[np.arange(num) * len(y) // num]] = True  # evenly spaced
-    shuffled = np.argsort(draws[1])
-    rest, part = shuffled[~taken[shuffled]], shuffled[taken[shuffled]]
-    return (x[rest], y[rest]), (x[part], y[part])
+    num_examples = len(y)
+    within_class, order = np.random.PCG64(_SPLIT_SEED).random_raw((2, num_examples))
+    # The examples are sorted by class, and at random within a class. Then `num` evenly
+    # spaced ones are a random part of each class, in proportion to its size.
+    sorted_rows = np.lexsort((within_class, classes))
+    evenly_spaced = np.arange(num) * num_examples // num
+    is_taken = np.zeros(num_examples, bool)
+    is_taken[sorted_rows[evenly_spaced]] = True
+    shuffled = np.argsort(order)
+    rest, taken = shuffled[~is_taken[shuffled]], shuffled[is_taken[shuffled]]
+    return (x[rest], y[rest]), (x[taken], y[taken])
 
 
 def make_split(name, white, train, validation, test, **about):

@@ -12,13 +12,16 @@ from keras import ops
 from scipy.special import logsumexp
 
 from aecourse import objectives
-from aecourse.checks import check_count, check_same_shape, finite_array, refuse
-from aecourse.diagnostics.posteriors import _codes
+from aecourse.checks import check_count, finite_array, refuse
+from aecourse.diagnostics.posteriors import check_posteriors
+
+_LOG_2_PI = math.log(2 * math.pi)
 
 
 def importance_sampled_nll(
     encoder,
     decoder,
+    *,
     x,
     num_samples=100,
     batch_size=2000,
@@ -36,7 +39,7 @@ def importance_sampled_nll(
     Its expectation is an upper bound on -log p(x) that falls with K: K = 1 is the
     negative ELBO, and K without end is -log p(x) itself. Always state K beside it.
 
-    The draws come from one NumPy generator an example. So the estimate is the same on
+    The draws come from one NumPy generator per example. So the estimate is the same on
     every backend and for any `batch_size`, and the samples of a small K are the first
     of those of a larger one. The memory does not grow with K, and with the number of
     examples only by their posteriors.
@@ -48,7 +51,7 @@ def importance_sampled_nll(
             `(batch, latent_dim)` -> parameters of the likelihood, `x_logits` say.
         x: Examples, shape `(num_examples, ...)`; binary for a Bernoulli likelihood,
             where grey intensities give a cross-entropy and not a probability.
-        num_samples: K, the number of samples an example.
+        num_samples: K, the number of samples per example.
         batch_size: Number of codes decoded at once, which bounds the memory.
         seed: Integer of at least 0; the same seed gives the same draws.
         nll: Function in `keras.ops`: `(x, decoder output)` -> nats per example,
@@ -64,7 +67,7 @@ def importance_sampled_nll(
         ValueError: if `x` is empty, has NaN, or has values outside [0, 1] under a
             Bernoulli or discretized likelihood; if a count is below 1; if the encoder
             does not return a pair of one shape; if the decoder refuses the codes; or
-            if `nll` or `log_prior` does not give one number a code.
+            if `nll` or `log_prior` does not give one number per code.
 
     Example:
 
@@ -74,7 +77,7 @@ def importance_sampled_nll(
     ...     return [ops.zeros_like(x[:, :1]), ops.zeros_like(x[:, :1])]
     >>> def decoder(z):
     ...     return 0.0 * z
-    >>> nll = importance_sampled_nll(encoder, decoder, np.ones((3, 1)), num_samples=5)
+    >>> nll = importance_sampled_nll(encoder, decoder, x=np.ones((3, 1)), num_samples=5)
     >>> print(f"{nll[0]:.4f}", nll.shape)
     0.6931 (3,)
 
@@ -119,14 +122,20 @@ class ImportanceWeightedBound:
 
     @property
     def standard_error(self):
-        """Of that mean, shape `(num_bounds,)`: the spread of draws and examples."""
-        spread = self.per_example.std(axis=0, ddof=1)
-        return spread / math.sqrt(len(self.per_example))
+        """Of that mean, shape `(num_bounds,)`: the spread of draws and examples.
+
+        NaN for one example, which has no spread.
+        """
+        num_examples, num_bounds = self.per_example.shape
+        if num_examples < 2:
+            return np.full(num_bounds, np.nan)
+        return self.per_example.std(axis=0, ddof=1) / math.sqrt(num_examples)
 
 
 def importance_weighted_bound(
     encoder,
     decoder,
+    *,
     x,
     num_samples=64,
     batch_size=2000,
@@ -135,7 +144,7 @@ def importance_weighted_bound(
     progress=False,
     log_prior=None,
 ):
-    """Bounds on log p(x) for K = 1, 2, 4, ... from one set of log-weights an example.
+    """Bounds on log p(x) for K = 1, 2, 4, ... from one set of log-weights per example.
 
     The weights of an example are cut into blocks of K, and the bound for K is the mean
     over the blocks of log (mean of the weights in the block). Each has the expectation
@@ -148,7 +157,7 @@ def importance_weighted_bound(
         encoder: As for `importance_sampled_nll`, and so are the others but one.
         decoder: `z` -> parameters of the likelihood.
         x: Examples, shape `(num_examples, ...)`.
-        num_samples: Number of weights an example, and the largest K: a power of two.
+        num_samples: Number of weights per example, and the largest K: a power of two.
         batch_size: Number of codes decoded at once.
         seed: Integer of at least 0.
         nll: `(x, decoder output)` -> nats per example.
@@ -170,7 +179,8 @@ def importance_weighted_bound(
     ...     return [ops.zeros_like(x[:, :1]), ops.zeros_like(x[:, :1])]
     >>> def decoder(z):
     ...     return 3.0 * z
-    >>> bound = importance_weighted_bound(encoder, decoder, np.ones((3, 1)), 4)
+    >>> x = np.ones((3, 1))
+    >>> bound = importance_weighted_bound(encoder, decoder, x=x, num_samples=4)
     >>> [int(number) for number in bound.num_samples]
     [1, 2, 4]
     >>> bool((np.diff(bound.per_example) >= 0).all())
@@ -251,8 +261,8 @@ def _log_weights(
     z_mean, z_log_var = _encode(encoder, x, batch_size)
     num_examples, latent_dim = z_mean.shape
 
-    # Every call decodes `rows` examples times `columns` samples: one shape, compiled
-    # once. What the last call has too much is computed and dropped.
+    # Every call decodes `rows` examples times `columns` samples. The last batch is
+    # padded to keep one compiled shape.
     num_calls = math.ceil(num_samples / batch_size)
     columns = math.ceil(num_samples / num_calls)
     rows = min(num_examples, max(1, batch_size // columns))
@@ -265,15 +275,15 @@ def _log_weights(
         generators = [np.random.default_rng([seed, index]) for index in chosen]
         mean, log_var = z_mean[chosen, None], z_log_var[chosen, None]
         for done in range(0, num_samples, columns):
-            noise = np.stack(
-                [one.standard_normal((columns, latent_dim)) for one in generators]
-            )
+            shape = (columns, latent_dim)
+            noise = np.stack([rng.standard_normal(shape) for rng in generators])
             z = mean + np.exp(0.5 * log_var) * noise
             nats = score.predict_on_batch([x[chosen], z.astype("float32")])
-            # log p(z) - log q(z given x); with N(0, I) the constants cancel.
-            log_p = -(z**2) if log_prior is None else math.log(2 * math.pi)
-            log_ratio = 0.5 * np.sum(noise**2 + log_var + log_p, axis=-1)
-            log_weights = log_ratio - nats
+            log_q = -0.5 * np.sum(_LOG_2_PI + log_var + noise**2, axis=-1)
+            log_p = -0.5 * np.sum(_LOG_2_PI + z**2, axis=-1)
+            if log_prior is not None:
+                log_p = 0.0  # it is in `nats` already
+            log_weights = log_p - log_q - nats
             yield slice(start, stop), log_weights[: stop - start, : num_samples - done]
         bar.update(stop)
 
@@ -288,64 +298,63 @@ def _encode(encoder, x, batch_size):
             f"Received: encoder(x)={output}"
         )
     model = keras.Model(x_input, list(output))
-    # Not `predict`, which copies all of `x` on some backends. Batches of one size.
+    # Not `predict`, which copies all of `x` on some backends. The last batch is padded
+    # to keep one compiled shape.
     rows = min(len(x), batch_size)
     codes = []
     for start in range(0, len(x), rows):
         chosen = np.minimum(np.arange(start, start + rows), len(x) - 1)
         codes.append(model.predict_on_batch(x[chosen]))
     z_mean, z_log_var = (
-        _codes(name, np.concatenate(parts)[: len(x)])
-        for name, parts in zip(
-            ("z_mean", "z_log_var"), zip(*codes, strict=True), strict=True
-        )
+        np.concatenate(parts)[: len(x)] for parts in zip(*codes, strict=True)
     )
-    check_same_shape("z_log_var", z_log_var.shape, "z_mean", z_mean.shape)
-    return z_mean, z_log_var
+    return check_posteriors(z_mean, z_log_var)
 
 
 def _scorer(decoder, nll, log_prior, x, num_samples, latent_dim):
-    """Model from `x` and `(batch, num_samples, latent_dim)` codes to nats a code.
+    """Model from `x` and `(batch, num_samples, latent_dim)` codes to nats per code.
 
-    Decoder, likelihood and prior in one model, so that one compiled call does all and
-    only one number a code comes back.
+    Decoder, likelihood and prior are one model, so that one compiled call does all and
+    only one number per code comes back.
     """
     x_input = keras.Input(x.shape[1:])
     z_input = keras.Input((num_samples, latent_dim))
     z = ops.reshape(z_input, (-1, latent_dim))
     x_repeated = ops.repeat(x_input, num_samples, axis=0)
     nats = nll(x_repeated, decoder(z))
-    _check_one_a_code("nll", nats)
+    _check_one_per_code("nll", nats)
     if log_prior is not None:
         if not isinstance(log_prior, keras.layers.Layer):
-            # As a layer it meets tensors only, never Keras' symbols, and so may combine
-            # the codes with tensors of its own; float32 under mixed precision too.
+            # Inside a Lambda layer the function is called with tensors, not with Keras'
+            # symbols, so it may combine the codes with tensors of its own. Float32
+            # under mixed precision, too.
             log_prior = keras.layers.Lambda(log_prior, dtype="float32")
         log_p = log_prior(z)
-        _check_one_a_code("log_prior", log_p)
+        _check_one_per_code("log_prior", log_p)
         nats = nats - log_p
     return keras.Model([x_input, z_input], ops.reshape(nats, (-1, num_samples)))
 
 
-def _check_one_a_code(name, value):
+def _check_one_per_code(name, value):
     if len(value.shape) != 1:
         raise ValueError(
-            f"Argument `{name}` must give one number a code, shape `(batch,)`. "
+            f"Argument `{name}` must give one number per code, shape `(batch,)`. "
             f"Received: {name} with output of shape {tuple(value.shape)}"
         )
 
 
 def _examples(x, nll):
-    """Finite float32 examples in the range of the likelihood; no copy if they are."""
+    """Finite float32 examples in the range of the likelihood, or a refusal."""
+    # Not by `finite_array`, which makes a float64 copy: `x` may be most of the memory.
     x = np.asarray(x, dtype="float32")
     if x.ndim < 2 or x.size == 0:
         raise ValueError(
-            "Argument `x` must have the shape `(num_examples, ...)`, with at least one "
-            f"example. Received: x.shape={x.shape}"
+            "Argument `x` must have the shape (num_examples, ...), and at least one "
+            f"entry. Received: x.shape={x.shape}"
         )
     low, high = x.min(), x.max()
     if not (math.isfinite(low) and math.isfinite(high)):
-        finite_array("x", x)  # raises
+        finite_array("x", x)  # raises, and counts the entries
     unit_range = (
         objectives.bernoulli_nll,
         objectives.continuous_bernoulli_nll,

@@ -25,20 +25,22 @@ class Calibration:
     Example:
 
     >>> import numpy as np
-    >>> table = calibration(np.array([0.0, 1.0, 1.0]), np.array([0.1, 0.6, 0.6]), 2)
+    >>> x, x_hat = np.array([0.0, 1.0, 1.0]), np.array([0.1, 0.6, 0.6])
+    >>> table = calibration(x, x_hat, num_bins=2)
     >>> print([int(count) for count in table.count], f"{table.observed[1]:.1f}")
     [1, 2] 1.0
     """
 
     count: np.ndarray
     predicted: np.ndarray
+    _: dataclasses.KW_ONLY
     observed: np.ndarray
     standard_error: np.ndarray
     error: float
     error_by_chance: float
 
 
-def calibration(x, x_hat, num_bins=10):
+def calibration(x, x_hat, *, num_bins=10):
     """Do the pixels that the decoder calls 0.3 come out as one in 30 of 100 cases?
 
     The probabilities of a Bernoulli decoder are binned (bins of equal width, as in a
@@ -102,5 +104,10 @@ def calibration(x, x_hat, num_bins=10):
     # The mean of |N(0, s^2)| is s sqrt(2 / pi).
     by_chance = math.sqrt(2 / math.pi) * np.sum(np.sqrt(variance)) / x.size
     return Calibration(
-        count, predicted, observed, standard_error, float(error), float(by_chance)
+        count,
+        predicted,
+        observed=observed,
+        standard_error=standard_error,
+        error=float(error),
+        error_by_chance=float(by_chance),
     )

@@ -5,22 +5,20 @@ Derived in: notebook 08.
 
 import numpy as np
 from scipy.stats import binomtest
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from aecourse.checks import check_count, check_same_shape, finite_array, refuse
+from aecourse.checks import check_count, check_same_shape, finite_array, needs, refuse
+
+_EXAMPLES = "(num_examples, ...)"
 
 
-def nearest_neighbors(queries, data, num_neighbors=1):
+def nearest_neighbors(queries, data, *, num_neighbors=1):
     """Nearest rows of `data` in the Euclidean distance between images or codes.
 
     Args:
         queries: Images or codes, shape `(num_queries, ...)`; or None for the data
             themselves, where no example counts as its own neighbor.
         data: Images or codes to search, shape `(num_examples, ...)`.
-        num_neighbors: How many neighbors a query gets.
+        num_neighbors: How many neighbors each query gets.
 
     Returns:
         Pair `(indices, distances)`, both of shape `(num_queries, num_neighbors)`,
@@ -35,19 +33,20 @@ def nearest_neighbors(queries, data, num_neighbors=1):
 
     >>> import numpy as np
     >>> data = np.array([[0.0, 0.0], [3.0, 4.0], [9.0, 9.0]])
-    >>> indices, distances = nearest_neighbors(np.array([[0.0, 1.0]]), data, 2)
+    >>> query = np.array([[0.0, 1.0]])
+    >>> indices, distances = nearest_neighbors(query, data, num_neighbors=2)
     >>> print(*indices[0], *distances[0].round(2))
     0 1 1.0 4.24
     """
-    data = _rows("data", data)
+    data = finite_array("data", data, min_ndim=2, shape=_EXAMPLES)
     if queries is not None:
-        queries = _rows("queries", queries)
+        queries = finite_array("queries", queries, min_ndim=2, shape=_EXAMPLES)
         check_same_shape("queries", queries.shape[1:], "data", data.shape[1:])
         queries = queries.reshape(len(queries), -1)
-    check_count("num_neighbors", num_neighbors)
-    num_others = len(data) - (queries is None)
-    if num_neighbors > num_others:
-        refuse("num_neighbors", f"at most {num_others}, as many as are", num_neighbors)
+    num_candidates = len(data) if queries is not None else len(data) - 1
+    check_count("num_neighbors", num_neighbors, maximum=num_candidates)
+    with needs("scikit-learn"):
+        from sklearn.neighbors import NearestNeighbors
     search = NearestNeighbors(n_neighbors=num_neighbors, algorithm="brute")
     distances, indices = search.fit(data.reshape(len(data), -1)).kneighbors(queries)
     return indices, distances
@@ -87,18 +86,22 @@ def off_manifold_distance(x, reference):
         Kynkaanniemi et al., "Improved precision and recall metric for assessing
         generative models" (2019), on judging samples by distances to real neighbors.
     """
+    reference = finite_array("reference", reference, min_ndim=2, shape=_EXAMPLES)
+    if len(reference) < 2:
+        received = f"reference.shape={reference.shape}"
+        refuse("reference", "at least two images", received=received)
     _, among_real = nearest_neighbors(None, reference)
     unit = np.median(among_real)
     if unit == 0:
         raise ValueError(
             "Argument `reference` must hold different images. "
-            "Received: reference with a copy of most images"
+            "Received: reference where most images have an equal one"
         )
     _, distances = nearest_neighbors(x, reference)
     return distances[:, 0] / unit
 
 
-def interpolate(z_start, z_end, num_steps, spherical=False):
+def interpolate(z_start, z_end, *, num_steps, spherical=False):
     """Codes on the way from `z_start` to `z_end`, both ends included.
 
     In many dimensions the middle of a straight line is nearer to the origin than its
@@ -124,20 +127,17 @@ def interpolate(z_start, z_end, num_steps, spherical=False):
 
     >>> import numpy as np
     >>> z_start, z_end = np.array([2.0, 0.0]), np.array([0.0, 2.0])
-    >>> print(*interpolate(z_start, z_end, 3)[1])
+    >>> print(*interpolate(z_start, z_end, num_steps=3)[1])
     1.0 1.0
-    >>> print(*interpolate(z_start, z_end, 3, spherical=True)[1].round(3))
+    >>> print(*interpolate(z_start, z_end, num_steps=3, spherical=True)[1].round(3))
     1.414 1.414
 
     Reference:
         White, "Sampling Generative Networks" (2016), section 2.1.
     """
-    z_start, z_end = finite_array("z_start", z_start), finite_array("z_end", z_end)
-    if z_start.ndim not in (1, 2) or z_start.size == 0:
-        raise ValueError(
-            "Argument `z_start` must have the shape `(latent_dim,)` or `(num_pairs, "
-            f"latent_dim)`. Received: z_start.shape={z_start.shape}"
-        )
+    shape = "(latent_dim,) or (num_pairs, latent_dim)"
+    z_start = finite_array("z_start", z_start, ndim=(1, 2), shape=shape)
+    z_end = finite_array("z_end", z_end)
     check_same_shape("z_end", z_end.shape, "z_start", z_start.shape)
     check_count("num_steps", num_steps, minimum=2)
     t = np.linspace(0.0, 1.0, num_steps)[:, None]
@@ -148,21 +148,26 @@ def interpolate(z_start, z_end, num_steps, spherical=False):
     a_length, b_length = (np.linalg.norm(z, axis=-1, keepdims=True) for z in (a, b))
     for name, length in (("z_start", a_length), ("z_end", b_length)):
         if not length.all():
-            refuse(name, "away from the origin for a spherical line", "a zero code")
+            expected = "away from the origin for a spherical line"
+            refuse(name, expected, received=f"{name} with a code of zeros")
     a, b = a / a_length, b / b_length
-    # Twice the half angle: accurate near 0 and near 180 degrees, unlike an arc cosine.
-    sides = (np.linalg.norm(z, axis=-1, keepdims=True) for z in (a - b, a + b))
-    angle = 2 * np.arctan2(*sides)
+    # The tangent of half the angle is |a - b| / |a + b|: accurate near 0 and near 180
+    # degrees, unlike an arc cosine.
+    apart, together = (
+        np.linalg.norm(z, axis=-1, keepdims=True) for z in (a - b, a + b)
+    )
+    angle = 2 * np.arctan2(apart, together)
     if np.any(angle > np.pi - 1e-6):
-        refuse("z_end", "not opposite to `z_start` for a spherical line", "-z_start")
-    # sin(t angle) / sin(angle), which is t where the angle is 0.
-    weights = (s * np.sinc(s * angle / np.pi) for s in (1 - t, t))
-    direction = sum(w * z for w, z in zip(weights, (a, b), strict=True))
-    direction = direction / np.sinc(angle / np.pi)
+        expected = "in a direction not opposite to `z_start` for a spherical line"
+        refuse("z_end", expected, received="z_end with a code opposite to its start")
+    # The weights sin((1 - t) angle) / sin(angle) and sin(t angle) / sin(angle), where
+    # NumPy's sinc(x) = sin(pi x) / (pi x) keeps them finite at an angle of 0.
+    weight_a, weight_b = (s * np.sinc(s * angle / np.pi) for s in (1 - t, t))
+    direction = (weight_a * a + weight_b * b) / np.sinc(angle / np.pi)
     return ((1 - t) * a_length + t * b_length) * direction
 
 
-def downstream_accuracy(z_train, y_train, z_test, y_test, classifier="1nn"):
+def downstream_accuracy(z_train, y_train, *, z_test, y_test, classifier="1nn"):
     """How well a simple classifier tells the classes from the codes.
 
     `"1nn"` gives a code the class of its nearest training code: a judgment of the
@@ -189,7 +194,7 @@ def downstream_accuracy(z_train, y_train, z_test, y_test, classifier="1nn"):
 
     >>> import numpy as np
     >>> z, y = np.array([[0.0], [1.0], [5.0], [6.0]]), np.array([0, 0, 1, 1])
-    >>> accuracy, low, high = downstream_accuracy(z, y, z + 0.4, y)
+    >>> accuracy, low, high = downstream_accuracy(z, y, z_test=z + 0.4, y_test=y)
     >>> print(f"{accuracy:.2f}, between {low:.2f} and {high:.2f}")
     1.00, between 0.51 and 1.00
 
@@ -198,11 +203,17 @@ def downstream_accuracy(z_train, y_train, z_test, y_test, classifier="1nn"):
         (1927); Alain & Bengio, "Understanding intermediate layers using linear
         classifier probes" (2017).
     """
-    z_train, z_test = _rows("z_train", z_train), _rows("z_test", z_test)
+    z_train = finite_array("z_train", z_train, min_ndim=2, shape=_EXAMPLES)
+    z_test = finite_array("z_test", z_test, min_ndim=2, shape=_EXAMPLES)
     check_same_shape("z_test", z_test.shape[1:], "z_train", z_train.shape[1:])
     labels = {"y_train": (y_train, z_train), "y_test": (y_test, z_test)}
     for name, (y, z) in labels.items():
         check_same_shape(name, np.shape(y), name.replace("y", "z"), z.shape[:1])
+    with needs("scikit-learn"):
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.neighbors import KNeighborsClassifier
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
     models = {
         "1nn": KNeighborsClassifier(1, algorithm="brute"),
         "linear": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)),
@@ -246,23 +257,13 @@ def elbow(sizes, errors):
     Reference:
         Satopaa et al., "Finding a 'Kneedle' in a Haystack" (2011), for the rule.
     """
-    sizes, errors = finite_array("sizes", sizes), finite_array("errors", errors)
+    sizes = finite_array("sizes", sizes, ndim=1, shape="(num_sizes,)")
+    errors = finite_array("errors", errors)
     check_same_shape("errors", errors.shape, "sizes", sizes.shape)
-    if sizes.ndim != 1 or len(sizes) < 3 or np.any(np.diff(sizes) <= 0):
+    if len(sizes) < 3 or np.any(np.diff(sizes) <= 0):
         refuse("sizes", "an increasing vector of at least 3 sizes", sizes)
     if errors[-1] >= errors[0]:
         refuse("errors", "lower at the last size than at the first", errors)
     along = (sizes - sizes[0]) / (sizes[-1] - sizes[0])
     height = (errors - errors[-1]) / (errors[0] - errors[-1])
     return float(sizes[np.argmin(height + along)])
-
-
-def _rows(name, value):
-    """A finite float64 array of examples, of any shape an example."""
-    value = finite_array(name, value)
-    if value.ndim < 2 or value.size == 0:
-        raise ValueError(
-            f"Argument `{name}` must have the shape `(num_examples, ...)`, with at "
-            f"least one example. Received: {name}.shape={value.shape}"
-        )
-    return value

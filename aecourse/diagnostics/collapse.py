@@ -18,6 +18,26 @@ from aecourse import objectives
 from aecourse.checks import check_count, check_same_shape, finite_array, refuse
 
 _LIKELIHOODS = ("gaussian", "bernoulli")
+_EXAMPLES = "(num_examples, ...)"
+
+# How the measurement works. A step of `fit` minimizes the loss given to `compile` plus
+# the losses that layers add; neither is trusted to be what its name says.
+#
+# The price of an error. `compute_loss` is called with chosen outputs in place of the
+# model's own. The added losses stay what they are, so what the total gains over its
+# value at the constant output 0.5 is due to the reconstruction. Where these gains are
+# proportional to those of the summed squared error (or cross-entropy), the factor is a.
+#
+# The price of a nat. Target and output are held at a pair that costs next to nothing,
+# and the kernels of the encoder are replaced by random ones, at scales from 1/8 to 8.
+# For each encoder the examples are sorted by their KL and cut into four batches, from
+# low to high. Where the total rises in proportion to the mean KL of the batch, the
+# factor is b. What is the same for the four batches (weight decay, say) drops out of
+# the differences.
+#
+# Both factors are least-squares fits, and refused where they miss by more than
+# rounding. All of it happens in a `StatelessScope`, so that nothing of the model
+# changes.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +54,20 @@ class EffectiveBeta:
 
     Example:
 
-    >>> meter = EffectiveBeta("gaussian", 12.25, 5.13, 1 / 784, 1 / 32)
+    >>> meter = EffectiveBeta(
+    ...     "gaussian",
+    ...     12.25,
+    ...     critical=5.13,
+    ...     reconstruction_weight=1 / 784,
+    ...     kl_weight=1 / 32,
+    ... )
     >>> meter.collapses
     True
     """
 
     kind: str
     value: float
+    _: dataclasses.KW_ONLY
     critical: float
     reconstruction_weight: float
     kl_weight: float
@@ -51,7 +78,7 @@ class EffectiveBeta:
         return self.value >= self.critical
 
 
-def effective_beta(vae, x, y=None, encoder=None, batch_size=32, seed=0):
+def effective_beta(vae, x, *, y=None, encoder=None, batch_size=32, seed=0):
     """Measure what the reductions of a compiled VAE amount to.
 
     The loss of `compile` is evaluated at chosen outputs, which gives its price a per
@@ -104,25 +131,33 @@ def effective_beta(vae, x, y=None, encoder=None, batch_size=32, seed=0):
     _check_readable(vae)
     check_count("batch_size", batch_size)
     check_count("seed", seed, minimum=0)
-    x = finite_array("x", x).astype("float32")
-    if x.ndim < 2 or len(x) < 8:
-        refuse("x", "an array of at least 8 examples in rows", x.shape)
+    x = finite_array("x", x, min_ndim=2, shape=_EXAMPLES).astype("float32")
+    if len(x) < 8:
+        refuse("x", "at least 8 examples", received=f"x.shape={x.shape}")
     y = x if y is None else finite_array("y", y).astype("float32")
     encoder = _find_encoder(vae, encoder)
     rng = np.random.default_rng(seed)
 
-    some = np.resize(np.linspace(0, len(x) - 1, min(len(x), batch_size)), batch_size)
-    some = some.round().astype(int)
-    kind, a, agreement = _read_reconstruction(vae, x[some], y[some], rng)
-    some = np.linspace(0, len(x) - 1, min(len(x), 1000)).round().astype(int)
-    b = _read_kl(vae, encoder, x[some], agreement, batch_size, rng)
+    batch = np.resize(_spread_rows(len(x), batch_size), batch_size)
+    kind, price_of_error, cheap_pair = _read_reconstruction(
+        vae, x[batch], y[batch], rng
+    )
+    x_some = x[_spread_rows(len(x), 1000)]
+    price_of_nat = _read_kl(vae, encoder, x_some, cheap_pair, batch_size, rng)
+    ratio = price_of_nat / price_of_error
     return EffectiveBeta(
         kind=kind,
-        value=b / (2 * a) if kind == "gaussian" else b / a,
+        value=ratio / 2 if kind == "gaussian" else ratio,
         critical=critical_value(y, kind),
-        reconstruction_weight=a,
-        kl_weight=b,
+        reconstruction_weight=price_of_error,
+        kl_weight=price_of_nat,
     )
+
+
+def _spread_rows(num_examples, largest):
+    """Indices of up to `largest` examples, evenly spread from the first to the last."""
+    num = min(num_examples, largest)
+    return np.linspace(0, num_examples - 1, num).round().astype(int)
 
 
 def critical_value(x, likelihood):
@@ -162,15 +197,16 @@ def critical_value(x, likelihood):
     """
     if likelihood not in _LIKELIHOODS:
         refuse("likelihood", f"one of {list(_LIKELIHOODS)}", likelihood)
-    x = finite_array("x", x)
-    if x.ndim < 2 or len(x) < 2:
-        refuse("x", "an array of at least 2 examples in rows", x.shape)
+    x = finite_array("x", x, min_ndim=2, shape=_EXAMPLES)
+    if len(x) < 2:
+        refuse("x", "at least 2 examples", received=f"x.shape={x.shape}")
     x = x.reshape(len(x), -1)
     mean = x.mean(axis=0)
     x_centered = x - mean
     if likelihood == "bernoulli":
         if x.min() < 0 or x.max() > 1:
-            refuse("x", "in [0, 1] for a Bernoulli likelihood", (x.min(), x.max()))
+            received = f"x.min()={x.min():g}, x.max()={x.max():g}"
+            refuse("x", "in [0, 1] for a Bernoulli likelihood", received=received)
         varies = x.min(axis=0) < x.max(axis=0)
         mean, x_centered = mean[varies], x_centered[:, varies]
         x_centered /= np.sqrt(mean * (1 - mean))
@@ -194,11 +230,11 @@ def _check_readable(vae):
             "vae",
             "without a `train_step` of its own, which may minimize anything: give the "
             "reconstruction loss to `compile` and the KL to `add_loss` in a layer",
-            type(vae).__name__,
+            received=f"vae of class {type(vae).__name__}",
         )
     if not vae.compiled or getattr(vae, "loss", None) is None:
         expected = "compiled with a reconstruction loss: `vae.compile(loss=...)`"
-        refuse("vae", expected, vae.name)
+        refuse("vae", expected, received=f"vae {vae.name!r} without a loss")
 
 
 def _find_encoder(vae, encoder):
@@ -218,7 +254,8 @@ def _output_shape(vae, x):
     with keras.StatelessScope():
         output = vae(ops.convert_to_tensor(x[:1]), training=False)
     if not hasattr(output, "shape"):
-        refuse("vae", "a model with one output", f"{len(output)} outputs")
+        received = f"vae with {len(output)} outputs"
+        refuse("vae", "a model with one output", received=received)
     return tuple(output.shape[1:])
 
 
@@ -228,51 +265,59 @@ def _total_loss(vae, x, y, y_pred, kernels=()):
     The scope keeps every change of state, metrics included, from the model.
     """
     x, y, y_pred = (ops.convert_to_tensor(part, "float32") for part in (x, y, y_pred))
-    # All weights, for weight decay looks them up in the scope; the kernels win.
+    # Weight decay looks up the value of every weight in the scope, so all are put
+    # there; the values in `kernels` come later and replace those of the model.
     values = [(weight, weight.value) for weight in vae.weights]
     with keras.StatelessScope([*values, *kernels], collect_losses=True):
         vae(x, training=False)
         return float(vae.compute_loss(x=x, y=y, y_pred=y_pred))
 
 
-# Per feature: the price that each likelihood asks for an output, in its own unit, and
-# a target with an output that costs next to nothing.
-_PRICES = {
-    "squared error": ("gaussian", lambda y, p: (y - p) ** 2, (0.0, 0.0)),
-    "cross-entropy from probabilities": (
-        "bernoulli",
-        lambda y, p: -y * np.log(p) - (1 - y) * np.log1p(-p),
-        (1.0, 1.0),
-    ),
-    "cross-entropy from logits": (
-        "bernoulli",
-        lambda y, p: np.logaddexp(0, p) - y * p,
-        (1.0, 30.0),
-    ),
-}
+def _squared_error(y, y_pred):
+    return (y - y_pred) ** 2
+
+
+def _cross_entropy(y, y_pred):
+    return -y * np.log(y_pred) - (1 - y) * np.log1p(-y_pred)
+
+
+def _cross_entropy_of_logits(y, y_pred):
+    return np.logaddexp(0, y_pred) - y * y_pred
+
+
+# The losses that are known: their kind, what an output costs per feature, and a target
+# with an output that costs next to nothing.
+_KNOWN_LOSSES = (
+    ("gaussian", _squared_error, (0.0, 0.0)),
+    ("bernoulli", _cross_entropy, (1.0, 1.0)),
+    ("bernoulli", _cross_entropy_of_logits, (1.0, 30.0)),
+)
 
 
 def _read_reconstruction(vae, x, y, rng):
-    """The kind of the compiled loss, its price a of a unit, and a cheap (y, y_pred)."""
+    """The kind of the compiled loss, its price of an error, and a cheap (y, y_pred)."""
     check_same_shape("vae(x)", _output_shape(vae, x), "y", y.shape[1:])
 
     base = np.full(y.shape, 0.5)
     outputs = [_random_output(y.shape, rng, part) for part in range(12)]
-    totals = np.array([_total_loss(vae, x, y, one) for one in [base, *outputs]])
-    rise, rounding = totals[1:] - totals[0], 1e-5 * np.abs(totals).max()
-    for kind, price, agreement in _PRICES.values():
-        steps = [price(y, one) - price(y, base) for one in outputs]
-        expected = np.array([step.sum() for step in steps]) / len(y)
-        size = np.array([np.abs(step).sum() for step in steps]) / len(y)
-        a = float(expected @ rise / (expected @ expected))
-        error = np.abs(rise - a * expected)
-        if a > 0 and np.all(error <= 1e-3 * a * size + rounding):
-            return kind, a, agreement
+    base_total = _total_loss(vae, x, y, base)
+    totals = np.array([_total_loss(vae, x, y, output) for output in outputs])
+    gains = totals - base_total
+    rounding = 1e-5 * max(abs(base_total), np.abs(totals).max())
+    for kind, cost, cheap_pair in _KNOWN_LOSSES:
+        changes = [cost(y, output) - cost(y, base) for output in outputs]
+        expected = np.array([change.sum() for change in changes]) / len(y)
+        # What the terms add up to before they cancel: the rounding grows with it.
+        size = np.array([np.abs(change).sum() for change in changes]) / len(y)
+        price = float(expected @ gains / (expected @ expected))
+        misses = np.abs(gains - price * expected)
+        if price > 0 and np.all(misses <= 1e-3 * price * size + rounding):
+            return kind, price, cheap_pair
     refuse(
         "vae",
         "compiled with a loss proportional to the squared error or to the binary "
         "cross-entropy, the same for every feature (a constant may be added)",
-        f"loss={vae.loss}",
+        received=f"vae.loss={vae.loss}",
     )
 
 
@@ -292,12 +337,11 @@ def _random_output(shape, rng, part):
     return (0.5 + moved * scale * noise).reshape(shape)
 
 
-def _read_kl(vae, encoder, x, agreement, batch_size, rng):
-    """The price b of a nat of KL, from encoders with random kernels."""
-    # Constant within an encoder (weight decay, say) drops out of the differences.
-    kl_steps, rises, rounding = [], [], []
+def _read_kl(vae, encoder, x, cheap_pair, batch_size, rng):
+    """The price of a nat of KL, from encoders with random kernels."""
+    kl_changes, loss_changes, rounding = [], [], []
     y_shape = (batch_size, *_output_shape(vae, x))
-    y, y_pred = (np.full(y_shape, value) for value in agreement)
+    y, y_pred = (np.full(y_shape, value) for value in cheap_pair)
     for gain in 2.0 ** np.arange(-3, 4):
         kernels = _random_kernels(encoder, gain, rng)
         kl = _kl(encoder, x, kernels)
@@ -305,41 +349,40 @@ def _read_kl(vae, encoder, x, agreement, batch_size, rng):
             continue
         quarters = np.array_split(np.argsort(kl), 4)
         batches = [np.resize(quarter, batch_size) for quarter in quarters]
-        totals = [_total_loss(vae, x[one], y, y_pred, kernels) for one in batches]
-        means = np.array([kl[one].mean() for one in batches])
-        size = np.ptp(means) + 1e-30  # all encoders weigh the same
-        kl_steps.append((means - means.mean()) / size)
-        rises.append((totals - np.mean(totals)) / size)
-        rounding.append(1e-5 * np.abs(totals).max() / size)
-    if not kl_steps:
+        means = np.array([kl[batch].mean() for batch in batches])
+        totals = np.array(
+            [_total_loss(vae, x[batch], y, y_pred, kernels) for batch in batches]
+        )
+        spread = np.ptp(means) + 1e-30  # so that all encoders weigh the same
+        kl_changes.append((means - means.mean()) / spread)
+        loss_changes.append((totals - totals.mean()) / spread)
+        rounding.append(1e-5 * np.abs(totals).max() / spread)
+    if not kl_changes:
         expected = "a model whose posteriors depend on its kernels"
-        refuse("encoder", expected, getattr(encoder, "name", encoder))
-    kl_steps, rises = np.array(kl_steps), np.array(rises)
-    b = float(np.sum(kl_steps * rises) / np.sum(kl_steps**2))
-    error = np.abs(rises - b * kl_steps)
-    if not np.all(error <= 2e-3 * abs(b) + np.array(rounding)[:, None]):
+        refuse("encoder", expected, received=f"encoder {encoder.name!r}")
+    kl_changes, loss_changes = np.array(kl_changes), np.array(loss_changes)
+    price = float(np.sum(kl_changes * loss_changes) / np.sum(kl_changes**2))
+    misses = np.abs(loss_changes - price * kl_changes)
+    if not np.all(misses <= 2e-3 * abs(price) + np.array(rounding)[:, None]):
         refuse(
             "vae",
             "a model whose added losses are a multiple of the KL from N(z_mean, "
             "exp(z_log_var)) to N(0, I), the same at every KL (no free bits, no other "
             "penalty on the code, log-variance and not deviation)",
-            f"{vae.name}, up to {error.max():.2g} off at a weight of {b:.2g}",
+            received=f"vae with a total up to {misses.max():.2g} off a multiple of the "
+            f"KL, at a price per nat of {price:.2g}",
         )
-    return b
+    return price
 
 
 def _random_kernels(encoder, gain, rng):
     """Pairs of a kernel and a random value: unit gain keeps the scale of its input."""
-    return [
-        (
-            weight,
-            gain
-            / np.sqrt(np.prod(weight.shape[:-1]))
-            * rng.standard_normal(weight.shape),
-        )
-        for weight in encoder.weights
-        if len(weight.shape) >= 2
-    ]
+    kernels = []
+    for weight in encoder.weights:
+        if len(weight.shape) >= 2:
+            scale = gain / np.sqrt(np.prod(weight.shape[:-1]))
+            kernels.append((weight, scale * rng.standard_normal(weight.shape)))
+    return kernels
 
 
 def _kl(encoder, x, kernels):
@@ -348,6 +391,6 @@ def _kl(encoder, x, kernels):
         outputs = encoder(ops.convert_to_tensor(x), training=False)
     if not isinstance(outputs, list | tuple) or len(outputs) < 2:
         expected = "a model with the outputs z_mean and z_log_var"
-        refuse("encoder", expected, getattr(encoder, "name", encoder))
+        refuse("encoder", expected, received=f"encoder {encoder.name!r}")
     kl = objectives.gaussian_kl(outputs[0], outputs[1])
     return ops.convert_to_numpy(kl).astype("float64")

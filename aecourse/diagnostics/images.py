@@ -5,7 +5,7 @@ Derived in: notebook 04.
 
 import numpy as np
 
-from aecourse.checks import check_count, check_same_shape, finite_array
+from aecourse.checks import check_count, check_same_shape, finite_array, needs
 
 
 def psnr(x, x_hat):
@@ -36,14 +36,15 @@ def psnr(x, x_hat):
 
     Derived in: notebook 04.
     """
-    from skimage.metrics import peak_signal_noise_ratio
+    with needs("scikit-image"):
+        from skimage.metrics import peak_signal_noise_ratio
 
     x, x_hat = _image_pair(x, x_hat)
     with np.errstate(divide="ignore"):  # equal images
         return np.array(
             [
-                peak_signal_noise_ratio(one, other, data_range=1.0)
-                for one, other in zip(x, x_hat, strict=True)
+                peak_signal_noise_ratio(image, image_hat, data_range=1.0)
+                for image, image_hat in zip(x, x_hat, strict=True)
             ]
         )
 
@@ -81,7 +82,8 @@ def ssim(x, x_hat):
         Wang et al., "Image Quality Assessment: From Error Visibility to Structural
         Similarity" (2004), with its window and its constants.
     """
-    from skimage.metrics import structural_similarity
+    with needs("scikit-image"):
+        from skimage.metrics import structural_similarity
 
     x, x_hat = _image_pair(x, x_hat)
     if min(x.shape[1:3]) < 11:
@@ -98,8 +100,8 @@ def ssim(x, x_hat):
     }
     return np.array(
         [
-            structural_similarity(one, other, **settings)
-            for one, other in zip(x, x_hat, strict=True)
+            structural_similarity(image, image_hat, **settings)
+            for image, image_hat in zip(x, x_hat, strict=True)
         ]
     )
 
@@ -177,13 +179,8 @@ def _gradient_energy(images):
 
 def _images(name, value):
     """Finite float64 images with a channel axis."""
-    value = finite_array(name, value)
-    if value.ndim not in (3, 4) or value.size == 0:
-        raise ValueError(
-            f"Argument `{name}` must have the shape `(num_images, height, width)` or "
-            "`(num_images, height, width, channels)`. "
-            f"Received: {name}.shape={value.shape}"
-        )
+    shape = "(num_images, height, width) or (num_images, height, width, channels)"
+    value = finite_array(name, value, ndim=(3, 4), shape=shape)
     return value if value.ndim == 4 else value[..., None]
 
 

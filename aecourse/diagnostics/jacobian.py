@@ -22,6 +22,7 @@ def jacobian_penalty(encoder, x):
 
     Example:
 
+    >>> import keras
     >>> x = keras.Input((3,))
     >>> encoder = keras.Model(x, keras.layers.Dense(2, kernel_initializer="ones")(x))
     >>> float(jacobian_penalty(encoder, ops.zeros((1, 3)))[0])
@@ -48,6 +49,7 @@ def jacobian(encoder, x):
 
     Example:
 
+    >>> import keras
     >>> x = keras.Input((3,))
     >>> encoder = keras.Model(x, keras.layers.Dense(2, kernel_initializer="ones")(x))
     >>> tuple(jacobian(encoder, ops.zeros((4, 3))).shape)

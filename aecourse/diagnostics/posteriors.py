@@ -51,8 +51,7 @@ def kl_per_axis(z_mean, z_log_var):
     Reference:
         Kingma & Welling, "Auto-Encoding Variational Bayes" (2014), appendix B.
     """
-    z_mean, z_log_var = _codes("z_mean", z_mean), _codes("z_log_var", z_log_var)
-    check_same_shape("z_log_var", z_log_var.shape, "z_mean", z_mean.shape)
+    z_mean, z_log_var = check_posteriors(z_mean, z_log_var)
     kl = ops.convert_to_numpy(objectives.gaussian_kl_per_axis(z_mean, z_log_var))
     return np.mean(kl, axis=0, dtype="float64")
 
@@ -85,7 +84,8 @@ def active_units(z_mean, threshold=0.01):
     Reference:
         Burda et al., "Importance Weighted Autoencoders" (2016), section 5.
     """
-    z_mean = _codes("z_mean", z_mean)
+    shape = "(num_examples, latent_dim)"
+    z_mean = finite_array("z_mean", z_mean, ndim=2, shape=shape)
     if len(z_mean) < 2:
         refuse("z_mean", "the means of at least two examples", z_mean)
     check_number("threshold", threshold, minimum=0)
@@ -114,11 +114,12 @@ class MutualInformation:
 
     mutual_information: float
     marginal_kl: float
+    _: dataclasses.KW_ONLY
     kl: float
     ceiling: float
 
 
-def mutual_information(z_mean, z_log_var, num_samples=10, seed=0):
+def mutual_information(z_mean, z_log_var, *, num_samples=10, seed=0):
     """Split the KL of the ELBO into what the code carries and what the prior misses.
 
     With the aggregated posterior q(z) = (1/N) sum_n q(z given x_n) of the N examples,
@@ -164,14 +165,15 @@ def mutual_information(z_mean, z_log_var, num_samples=10, seed=0):
     check_count("num_samples", num_samples)
     check_count("seed", seed, minimum=0)
     kl = float(np.sum(kl_per_axis(z_mean, z_log_var)))
-    z_mean, z_log_var = _codes("z_mean", z_mean), _codes("z_log_var", z_log_var)
+    z_mean, z_log_var = check_posteriors(z_mean, z_log_var)
     z_mean = z_mean - z_mean.mean(axis=0)
     num_examples, latent_dim = z_mean.shape
-    # Codes that were themselves drawn by `default_rng(seed)` must not meet their own
-    # draws again as the noise: so a stream that no plain seed has.
+    # Codes that the caller drew with `default_rng(seed)` must not meet the same numbers
+    # again as the noise. A seed of three numbers starts another stream.
     rng = np.random.default_rng([seed, num_examples, latent_dim])
 
-    # log q(z given x_j), all j at once: the square multiplied out, two products.
+    # log q(z given x_j) for all j at once: with the square multiplied out, it takes two
+    # matrix products.
     precision = np.exp(-z_log_var)
     pull = z_mean * precision
     constant = -0.5 * np.sum(z_mean**2 * precision + z_log_var, axis=1)
@@ -184,20 +186,19 @@ def mutual_information(z_mean, z_log_var, num_samples=10, seed=0):
             z = z_mean[rows] + np.exp(0.5 * z_log_var[rows]) * noise
             log_q = z @ pull.T - 0.5 * (z**2 @ precision.T) + constant
             own = -0.5 * np.sum(noise**2 + z_log_var[rows], axis=1)
-            # Without the rounding of the products: so the ceiling holds exactly.
+            # log q(z given x_n) from the noise itself, not from the products, whose
+            # rounding could lift the estimate above its ceiling.
             log_q[np.arange(len(rows)), rows] = own
             total += np.sum(own - logsumexp(log_q, axis=1))
     ceiling = math.log(num_examples)
     information = ceiling + float(total) / (num_samples * num_examples)
-    return MutualInformation(information, kl - information, kl, ceiling)
+    return MutualInformation(information, kl - information, kl=kl, ceiling=ceiling)
 
 
-def _codes(name, value):
-    """`value` as a finite float64 matrix, or a refusal."""
-    value = finite_array(name, value)
-    if value.ndim != 2 or value.size == 0:
-        raise ValueError(
-            f"Argument `{name}` must have the shape `(num_examples, latent_dim)`. "
-            f"Received: {name}.shape={value.shape}"
-        )
-    return value
+def check_posteriors(z_mean, z_log_var):
+    """Means and log-variances as float64 matrices of one shape, or a refusal."""
+    shape = "(num_examples, latent_dim)"
+    z_mean = finite_array("z_mean", z_mean, ndim=2, shape=shape)
+    z_log_var = finite_array("z_log_var", z_log_var, ndim=2, shape=shape)
+    check_same_shape("z_log_var", z_log_var.shape, "z_mean", z_mean.shape)
+    return z_mean, z_log_var

@@ -1,5 +1,6 @@
-"""Keras layers of the course: one idea a file, the same on every backend."""
+"""Keras layers of the course: one idea per file, the same on every backend."""
 
+from aecourse.layers.importance_weighted_loss import ImportanceWeightedLoss
 from aecourse.layers.jacobian_penalty import JacobianPenalty
 from aecourse.layers.kl_regularization import KLRegularization
 from aecourse.layers.learned_variance import LearnedVariance
@@ -16,6 +17,7 @@ from aecourse.layers.upsampling import (
 
 __all__ = [
     "Conv2DTranspose",
+    "ImportanceWeightedLoss",
     "JacobianPenalty",
     "KLRegularization",
     "KLSparsity",

@@ -9,49 +9,101 @@ from keras import ops
 from aecourse.layers.noise import MaskingNoise, SaltAndPepperNoise
 
 MAX_TANGENTS = 128
-"""Number of inputs up to which `"exact"` runs one tangent an input."""
+"""Number of inputs up to which `"exact"` runs one tangent per input."""
 _RESHAPING = (keras.layers.Flatten, keras.layers.Reshape)
 _ELEMENTWISE = (
-    *(keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU),
-    *(keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.GaussianNoise),
-    *(keras.layers.Identity, MaskingNoise, SaltAndPepperNoise),
+    keras.layers.Dropout,
+    keras.layers.ELU,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.Identity,
+    keras.layers.LeakyReLU,
+    keras.layers.ReLU,
+    MaskingNoise,
+    SaltAndPepperNoise,
 )
-_ELEMENTWISE_ACTIVATIONS = {
-    *("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "mish"),
-    *("sigmoid", "hard_sigmoid", "tanh", "softplus", "softsign", "exponential"),
-}
+_ELEMENTWISE_ACTIVATIONS = (
+    "elu",
+    "exponential",
+    "gelu",
+    "hard_sigmoid",
+    "leaky_relu",
+    "linear",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softsign",
+    "tanh",
+)
 
 
 def exact_penalty(encoder, x, training):
-    """`(z, penalty)`, the penalty of shape `(batch,)`."""
+    """`(z, penalty)`: the codes, and ||dz/dx||^2 of each example, shape `(batch,)`."""
     chain = chain_of(encoder)
     if chain is None:
         z, columns = push_tangents(encoder, x, unit_tangents(x), training)
         return z, sum_of_squares(columns)
-    z, (kernel, *kernels), (before, *slopes) = factors_of(chain, x, training)
+    z, kernels, slopes = factors_of(chain, x, training)
+    if len(kernels) == 1:
+        return z, _norm_of_one_layer(kernels[0], slopes[0], slopes[1])
+    if _has_linear_code(chain) and _is_shortcut(kernels, slopes[0]):
+        return z, _norm_of_linear_code(kernels[0], slopes[1], kernels[1])
+    rows = pull_back(kernels[1:], slopes[1:])
+    return z, _norm_of_product(rows, kernels[0], slopes[0])
+
+
+def _norm_of_one_layer(kernel, input_slope, slope):
+    """||dz/dx||^2 of one dense layer: row j is slope_j times column j of the kernel.
+
+    Without slopes of the inputs it costs `units` multiplications per example, with
+    them `num_inputs * units`.
+    """
+    squares = ops.square(kernel)
+    if input_slope is None:
+        by_unit = ops.sum(squares, axis=0)
+    else:
+        by_unit = ops.matmul(ops.square(input_slope), squares)
+    return ops.sum(ops.square(slope) * by_unit, axis=-1)
+
+
+def _is_shortcut(kernels, input_slope):
+    """Whether `_norm_of_linear_code` holds, and costs less than `_norm_of_product`."""
+    if len(kernels) != 2 or input_slope is not None:
+        return False
+    num_inputs, units = kernels[0].shape
+    latent_dim = kernels[1].shape[1]
+    return units < latent_dim * min(units, num_inputs)
+
+
+def _norm_of_linear_code(kernel, slope, last_kernel):
+    """||dz/dx||^2 of one hidden layer with kernel K and a linear code with kernel V.
+
+    ||V^T D K^T||^2 = d^T (K^T K * V V^T) d, with d the diagonal of D: the slopes of the
+    hidden units. One matrix of the hidden units serves all examples, for any number of
+    code axes: `units^2` multiplications per example.
+    """
+    gram = ops.matmul(ops.transpose(kernel), kernel)
+    gram = gram * ops.matmul(last_kernel, ops.transpose(last_kernel))
+    return ops.sum(ops.matmul(slope, gram) * slope, axis=-1)
+
+
+def _norm_of_product(rows, kernel, input_slope):
+    """||R K^T||^2 of each example, its columns times the slopes of the inputs, if any.
+
+    The product itself costs `latent_dim * units * num_inputs` multiplications per
+    example. As the trace of R (K^T K) R^T it is `latent_dim * units^2`, with one matrix
+    K^T K for all examples.
+    """
     num_inputs, units = kernel.shape
-    if not kernels:
-        # Row j of the Jacobian is slope_j times column j of the kernel.
-        squares = ops.square(kernel)
-        if before is None:
-            by_unit = ops.sum(squares, axis=0)
-        else:
-            by_unit = ops.matmul(ops.square(before), squares)
-        return z, ops.sum(ops.square(slopes[0]) * by_unit, axis=-1)
-    if before is None and len(kernels) == 1 and _has_linear_code(chain):
-        last = kernels[0]
-        if units < last.shape[1] * min(units, num_inputs):
-            # ||V^T D K^T||^2 = d^T (K^T K * V V^T) d, with d the diagonal of D: one
-            # matrix of the hidden units serves all examples, for any number of axes.
-            gram = ops.matmul(ops.transpose(kernel), kernel)
-            gram = gram * ops.matmul(last, ops.transpose(last))
-            return z, ops.sum(ops.matmul(slopes[0], gram) * slopes[0], axis=-1)
-    rows = pull_back(kernels, slopes)
-    if before is None and units < num_inputs:
-        # ||R K^T||^2 = tr(R K^T K R^T): one small matrix K^T K serves all examples.
+    if input_slope is None and units < num_inputs:
         gram = ops.matmul(ops.transpose(kernel), kernel)
-        return z, ops.sum(ops.matmul(rows, gram) * rows, axis=(1, 2))
-    return z, sum_of_squares(_scale(ops.matmul(rows, ops.transpose(kernel)), before))
+        return ops.sum(ops.matmul(rows, gram) * rows, axis=(1, 2))
+    columns = _scale(ops.matmul(rows, ops.transpose(kernel)), input_slope)
+    return sum_of_squares(columns)
 
 
 def push_tangents(encoder, x, tangents, training):
@@ -66,7 +118,7 @@ def push_tangents(encoder, x, tangents, training):
 
 
 def unit_tangents(x):
-    """One tangent an input, `(batch, num_inputs, ...)`."""
+    """One tangent per input, `(batch, num_inputs, ...)`."""
     num_inputs = math.prod(x.shape[1:])
     basis = ops.reshape(ops.eye(num_inputs), (1, num_inputs, *x.shape[1:]))
     return ops.repeat(basis, ops.shape(x)[0], axis=0)

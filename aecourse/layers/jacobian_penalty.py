@@ -29,10 +29,10 @@ class JacobianPenalty(keras.layers.Layer):
         method: `"exact"`: in closed form if the encoder is a chain of `Dense`,
             reshaping, activation, dropout and noise layers (nearly free where the code
             is one such layer, or linear in one hidden layer); otherwise with one
-            tangent an input, up to 128 inputs. `"hutchinson"`: an unbiased estimate
+            tangent per input, up to 128 inputs. `"hutchinson"`: an unbiased estimate
             for any encoder, `||(dz/dx) v||^2` for random signs `v`, at the cost of one
-            tangent a probe.
-        num_probes: Number of probes an example; only for `"hutchinson"`. Where one
+            tangent per probe.
+        num_probes: Number of probes per example; only for `"hutchinson"`. Where one
             example takes several tangents, dropout draws a mask for each, and the code
             is that of the first.
         seed: Integer, or `None` for a random one; only for `"hutchinson"`. The probes
@@ -70,7 +70,7 @@ class JacobianPenalty(keras.layers.Layer):
     """
 
     def __init__(
-        self, encoder, weight=1.0, method="exact", num_probes=1, seed=None, **kwargs
+        self, encoder, weight=1.0, *, method="exact", num_probes=1, seed=None, **kwargs
     ):
         # The encoder casts its input itself; the penalty is a float32 number always.
         super().__init__(autocast=False, **kwargs)
@@ -117,9 +117,12 @@ class JacobianPenalty(keras.layers.Layer):
         return self.encoder.compute_output_shape(input_shape)
 
     def get_config(self):
-        # Keras marks an object as shared when it writes it a second time, but hands out
-        # a copy of a nested model's layers, where later marks are missing. Written
-        # twice, the encoder has its marks, and a `TiedDense` outside keeps its tie.
+        # Works around two habits of Keras 3 that together cut the tie of a `TiedDense`
+        # behind this layer when a file is read. Keras marks a layer as shared
+        # (`shared_object_id`) only when it is serialized a second time, by writing the
+        # mark into the first config as well. And a functional model returns a deep
+        # copy of its layers' configs, which later marks do not reach. Serialized once
+        # for nothing, the encoder's layers have their marks in the config below.
         keras.saving.serialize_keras_object(self.encoder)
         return {
             **super().get_config(),
@@ -144,9 +147,10 @@ def _check_encoder(encoder):
     if not inputs or not outputs or len(inputs) != 1 or len(outputs) != 1:
         refuse("encoder", expected, encoder)
     if None in inputs[0].shape[1:] or None in outputs[0].shape[1:]:
-        refuse("encoder", expected, f"{inputs[0].shape} -> {outputs[0].shape}")
+        shapes = f"{inputs[0].shape} to {outputs[0].shape}"
+        refuse("encoder", expected, received=f"encoder from {shapes}")
 
-    # Run it once in training, see what has changed, and put it back.
+    # Run the encoder once in training, see which weights move, and restore them.
     before = [ops.convert_to_numpy(variable) for variable in encoder.variables]
     shape = (2, *inputs[0].shape[1:])
     x = ops.reshape(ops.linspace(-1.0, 1.0, math.prod(shape)), shape)
@@ -159,12 +163,14 @@ def _check_encoder(encoder):
         variable.assign(value)
     for layer in _leaves(encoder):
         if any(id(variable) in moved for variable in layer.variables):
-            refuse("encoder", "without layers that update their weights", layer.name)
+            expected = "without layers that update their weights"
+            refuse("encoder", expected, received=f"encoder with {layer.name!r}")
         num_regularized = sum(
             variable.regularizer is not None for variable in layer.trainable_variables
         )
         if len(layer.losses) > num_regularized:
-            refuse("encoder", "without layers that add a loss", layer.name)
+            expected = "without layers that add a loss"
+            refuse("encoder", expected, received=f"encoder with {layer.name!r}")
 
 
 def _leaves(model):

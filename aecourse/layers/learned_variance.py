@@ -17,16 +17,16 @@ class LearnedVariance(keras.layers.Layer):
     trainable one settles where it equals the mean squared error, so the weight is the
     data's.
 
-    One variance for all pixels is safe. One a pixel is not: a pixel that never changes
-    is predicted without error, and the log-density grows without end as its variance
-    goes to 0. `min_variance` is the floor that stops it; `datasets.dequantize` the
-    other cure.
+    One variance for all pixels is safe. One per pixel is not: a pixel that never
+    changes is predicted without error, and the log-density grows without end as its
+    variance goes to 0. `min_variance` is the floor that stops it;
+    `datasets.dequantize` is the other cure.
 
     Args:
         per_pixel: Whether each feature of the output has a variance of its own,
             instead of one for all.
         initial_variance: Variance to start from, above `min_variance`, in squared
-            units of the data. Adam moves a log-variance by about its learning rate a
+            units of the data. Adam moves a log-variance by about its learning rate per
             step, so start near: the variance of the data over a few is a good guess.
         min_variance: The floor: the variance is this plus `exp(weight)`. The default
             is about that of rounding to 8 bits, (1/255)^2 / 12. 0 for no floor.
@@ -63,16 +63,13 @@ class LearnedVariance(keras.layers.Layer):
     """
 
     def __init__(
-        self, per_pixel=False, initial_variance=0.1, min_variance=1e-6, **kwargs
+        self, per_pixel=False, initial_variance=0.1, *, min_variance=1e-6, **kwargs
     ):
         super().__init__(**kwargs)
         if not isinstance(per_pixel, bool):
             refuse("per_pixel", "True or False", per_pixel)
         check_number("min_variance", min_variance, minimum=0)
-        check_number("initial_variance", initial_variance, minimum=0)
-        if initial_variance <= min_variance:
-            expected = f"above `min_variance`, {min_variance:g}"
-            refuse("initial_variance", expected, initial_variance)
+        check_number("initial_variance", initial_variance, above=min_variance)
         self.per_pixel = per_pixel
         self.initial_variance = initial_variance
         self.min_variance = min_variance
@@ -80,7 +77,8 @@ class LearnedVariance(keras.layers.Layer):
     def build(self, input_shape):
         shape = tuple(input_shape[1:]) if self.per_pixel else ()
         if None in shape:
-            refuse("inputs", "of known size with `per_pixel=True`", tuple(input_shape))
+            received = f"inputs.shape={tuple(input_shape)}"
+            refuse("inputs", "of known size with `per_pixel=True`", received=received)
         start = math.log(self.initial_variance - self.min_variance)
         # Float32 under mixed precision too: half precision cannot hold the floor.
         self.log_excess = self.add_weight(

@@ -61,6 +61,7 @@ class MaskedConv2D(keras.layers.Conv2D):
         self,
         filters,
         kernel_size,
+        *,
         mask_type,
         strides=1,
         padding="same",

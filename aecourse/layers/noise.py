@@ -99,7 +99,7 @@ class SaltAndPepperNoise(keras.layers.Layer):
         u = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator)
         half = self.rate / 2
         peppered = ops.where(u < half, ops.zeros_like(inputs), inputs)
-        return ops.where(u > 1 - half, ops.ones_like(inputs), peppered)
+        return ops.where(u >= 1 - half, ops.ones_like(inputs), peppered)
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

@@ -5,7 +5,8 @@ from keras import ops
 
 from aecourse.checks import check_count, check_number, refuse
 
-# Keeps the logarithms finite, and alters no penalty that float32 could resolve.
+# How far a mean of 0 or 1 is moved inward, so that its logarithms are finite: as far as
+# float32 resolves a number near 1.
 _MARGIN = 1e-7
 
 
@@ -21,7 +22,7 @@ class KLSparsity(keras.layers.Layer):
     It limits how often a unit is active over the data, not how many are active in one
     example. And the mean is over one batch: with a batch of `n` examples it scatters
     about the mean over the data by up to `sqrt(target / n)`, which adds about
-    `weight / (2 n)` a unit to the loss and pulls activations toward a constant when
+    `weight / (2 n)` per unit to the loss and pulls activations toward a constant when
     `n` is not well above `1 / target`. The last batch of an epoch is smaller. An
     activity regularizer (`keras.regularizers.L1`), a mean over examples, does not
     depend on the batch so.
@@ -62,9 +63,7 @@ class KLSparsity(keras.layers.Layer):
     def __init__(self, target=0.05, weight=1.0, **kwargs):
         # The inputs keep their dtype: the penalty is computed in float32 always.
         super().__init__(autocast=False, **kwargs)
-        check_number("target", target, minimum=0, maximum=1)
-        if target in (0, 1):
-            refuse("target", "above 0 and below 1", target)
+        check_number("target", target, above=0, below=1)
         check_number("weight", weight, minimum=0)
         self.target = target
         self.weight = weight
@@ -72,7 +71,9 @@ class KLSparsity(keras.layers.Layer):
     def call(self, inputs):
         h = ops.cast(inputs, "float32")
         mean = ops.mean(h, axis=tuple(range(len(h.shape) - 1)))
-        # Squeezed rather than clipped: what is clipped has no gradient.
+        # From 0..1 into _MARGIN..1 - _MARGIN, with a slope of nearly 1. A clip to these
+        # bounds would leave a silent unit, mean 0, without a gradient to wake it. Means
+        # outside [0, 1] have none.
         mean = _MARGIN + (1 - 2 * _MARGIN) * ops.clip(mean, 0.0, 1.0)
         target = self.target
         kl = target * ops.log(target / mean)
@@ -128,14 +129,15 @@ class TopK(keras.layers.Layer):
 
     def call(self, inputs):
         largest, _ = ops.top_k(ops.stop_gradient(inputs), self.k)
-        # By min and not by `[..., -1:]`: XLA turns top_k and a slice into a full sort.
+        # The last of `largest`, but XLA turns `top_k` and a slice into a full sort.
         smallest_kept = ops.min(largest, axis=-1, keepdims=True)
         above = inputs > smallest_kept
         equal = inputs == smallest_kept
-        # Places left for those that equal the k-th largest, the first come first.
+        # Of the units that equal the k-th largest, as many are kept as there are places
+        # left, those of the lower index first.
         num_left = self.k - ops.sum(ops.cast(above, "int32"), axis=-1, keepdims=True)
-        in_time = ops.cumsum(ops.cast(equal, "int32"), axis=-1) <= num_left
-        kept = ops.logical_or(above, ops.logical_and(equal, in_time))
+        is_early = ops.cumsum(ops.cast(equal, "int32"), axis=-1) <= num_left
+        kept = ops.logical_or(above, ops.logical_and(equal, is_early))
         return ops.where(kept, inputs, ops.zeros_like(inputs))
 
     def get_config(self):

@@ -43,7 +43,7 @@ class TiedDense(keras.layers.Layer):
         Networks" (2006).
     """
 
-    def __init__(self, tied_to, activation=None, use_bias=True, **kwargs):
+    def __init__(self, tied_to, activation=None, *, use_bias=True, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(tied_to, keras.layers.Dense):
             refuse("tied_to", "a keras.layers.Dense", tied_to)
@@ -54,12 +54,14 @@ class TiedDense(keras.layers.Layer):
 
     def build(self, input_shape):
         if not self.tied_to.built:
-            refuse("tied_to", "a layer that has been built (call it first)", "unbuilt")
+            received = f"{self.tied_to.name!r}, which has not"
+            expected = "a layer that has been built (call it first)"
+            refuse("tied_to", expected, received=received)
         if input_shape[-1] != self.tied_to.units:
             expected = (
                 f"of shape (batch, ..., {self.tied_to.units}), as `tied_to` gives"
             )
-            refuse("inputs", expected, tuple(input_shape))
+            refuse("inputs", expected, received=f"inputs.shape={tuple(input_shape)}")
         if self.use_bias:
             num_inputs = self.tied_to.kernel.shape[0]
             self.bias = self.add_weight(

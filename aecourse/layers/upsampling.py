@@ -1,4 +1,4 @@
-"""Three ways to double an image with learned weights, one for another."""
+"""Three ways to double an image with learned weights, each in place of another."""
 
 import itertools
 import math
@@ -11,15 +11,15 @@ from aecourse.checks import refuse
 
 @keras.saving.register_keras_serializable(package="aecourse")
 class Conv2DTranspose(keras.layers.Conv2DTranspose):
-    """`keras.layers.Conv2DTranspose`, as a sum of matrix products on JAX/CPU.
+    """`keras.layers.Conv2DTranspose`, as one matrix product on JAX/CPU.
 
     Same arguments, weights and outputs; the two layers load each other's weights.
     The stock layer is fast on TensorFlow and on accelerators. On a CPU, JAX computes
     the gradient of its kernel in a slow loop. There, this layer takes another way: the
     kernel's tap `t = j * stride + r` carries the input at `m - j` to the output at
-    `m * stride + r`. That is one matrix product a tap; the products of the taps with
-    the same phase `r` are shifted and added up, and the phases interleaved. No
-    multiplication by a zero is left, forward or backward.
+    `m * stride + r`. One matrix product gives what every tap makes of every pixel; what
+    the taps of the same phase `r` give is shifted and added up, and the phases are
+    interleaved. No multiplication by a zero is left, forward or backward.
 
     `output_padding`, dilation and `channels_first` are left to the stock layer.
 
@@ -59,59 +59,59 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
             or self.data_format == "channels_first"
         ):
             return super().call(inputs)
-        outputs = self._sum_of_products(inputs)
+        outputs = self._by_one_product(inputs)
         if self.use_bias:
             outputs = outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
 
-    def _sum_of_products(self, inputs):
+    def _by_one_product(self, inputs):
         """The outputs before the bias."""
-        num_rows, num_columns, filters, channels = self.kernel.shape
         rows, columns = (
             _Axis(size, stride, self.padding)
             for size, stride in zip(self.kernel_size, self.strides, strict=True)
         )
-        taps = list(itertools.product(range(num_rows), range(num_columns)))
-        pad = [(0, 0), rows.pad, columns.pad, (0, 0)]
-        join = ops.concatenate
-        # Shifting moves memory, so shift what is narrower: the inputs, a copy of them
-        # for each shift, or the products, `filters` numbers for each tap.
-        if len(taps) * filters < rows.num_shifts * columns.num_shifts * channels:
-            matrix = ops.transpose(self.kernel, (3, 0, 1, 2))
-            products = ops.matmul(inputs, ops.reshape(matrix, (channels, -1)))
-            products = ops.split(products, len(taps), axis=-1)
-            if filters == 1:  # XLA makes slow loops of an innermost axis of one number
-                products = [ops.squeeze(product, axis=-1) for product in products]
-                pad, join = pad[:-1], ops.stack
-            terms = [
-                ops.pad(product, pad)[:, rows.window(row), columns.window(column)]
-                for product, (row, column) in zip(products, taps, strict=True)
-            ]
-        else:
-            padded = ops.pad(inputs, pad)
-            terms = [
-                ops.matmul(
-                    padded[:, rows.window(row), columns.window(column)],
-                    ops.transpose(self.kernel[row, column]),
-                )
-                for row, column in taps
-            ]
         phases = {}
-        for (row, column), term in zip(taps, terms, strict=True):
+        for row, column, values in self._tap_products(inputs):
+            # A map of one filter comes without its last axis: see `_tap_products`.
+            pad = [(0, 0), rows.pad, columns.pad, (0, 0)][: len(values.shape)]
+            shifted = ops.pad(values, pad)[:, rows.window(row), columns.window(column)]
             phase = row % rows.stride, column % columns.stride
-            phases[phase] = phases[phase] + term if phase in phases else term
-        nothing = ops.zeros_like(terms[0])  # a stride above the kernel size leaves gaps
-        phases = join(
-            [
-                phases.get(phase, nothing)
-                for phase in itertools.product(
-                    range(rows.stride), range(columns.stride)
-                )
-            ],
-            axis=-1,
-        )
-        outputs = _interleave(phases, self.strides)
+            phases[phase] = phases[phase] + shifted if phase in phases else shifted
+        nothing = ops.zeros_like(shifted)  # a stride above the kernel size leaves gaps
+        join = ops.stack if self.filters == 1 else ops.concatenate
+        row_phases = [
+            join([phases.get((r, c), nothing) for c in range(columns.stride)], axis=-1)
+            for r in range(rows.stride)
+        ]
+        outputs = _interleave(row_phases, columns.stride)
         return outputs[:, rows.crop, columns.crop]
+
+    def _tap_products(self, inputs):
+        """For each tap of the kernel `(row, column, what it makes of each pixel)`.
+
+        The product has two axes, pixels and channels, because XLA chooses other layouts
+        and slower loops where the pixels are spread over three. It is split before it
+        is reshaped: the gradient of a split is one concatenation, where that of slices
+        is a sum of padded arrays.
+        """
+        num_rows, num_columns, filters, channels = self.kernel.shape
+        num_taps = num_rows * num_columns
+        _, height, width, _ = ops.shape(inputs)
+        pixels = ops.reshape(inputs, (-1, channels))
+        if filters == 1:
+            # XLA makes slow loops of an innermost axis of one number: so without it.
+            kernel = ops.reshape(self.kernel, (num_taps, channels))
+            products = ops.matmul(kernel, ops.transpose(pixels))
+            products = ops.split(products, num_taps, axis=0)
+            shape = (-1, height, width)
+        else:
+            kernel = ops.transpose(self.kernel, (3, 0, 1, 2))
+            products = ops.matmul(pixels, ops.reshape(kernel, (channels, -1)))
+            products = ops.split(products, num_taps, axis=-1)
+            shape = (-1, height, width, filters)
+        taps = itertools.product(range(num_rows), range(num_columns))
+        for (row, column), product in zip(taps, products, strict=True):
+            yield row, column, ops.reshape(product, shape)
 
 
 class _Axis:
@@ -143,24 +143,34 @@ def _runs_on_jax_cpu():
     ].startswith("cpu")
 
 
-def _interleave(phases, strides):
-    """Depth to space, for strides that may differ.
+def _interleave(row_phases, column_stride):
+    """Depth to space, for strides that may differ, without a transposition.
 
-    From `(batch, height, width, row_stride * column_stride * filters)` to `(batch,
-    height * row_stride, width * column_stride, filters)`.
+    Args:
+        row_phases: One tensor for each phase of the rows, of shape `(batch, height,
+            width, column_stride * filters)`: the phases of the columns side by side.
+        column_stride: Number of phases of the columns.
+
+    Returns:
+        Tensor `(batch, len(row_phases) * height, column_stride * width, filters)`.
     """
-    _, height, width, _ = ops.shape(phases)
-    filters = phases.shape[-1] // math.prod(strides)
-    outputs = ops.reshape(phases, (-1, height, width, *strides, filters))
-    outputs = ops.transpose(outputs, (0, 1, 3, 2, 4, 5))
-    return ops.reshape(outputs, (-1, height * strides[0], width * strides[1], filters))
+    _, height, width, num_channels = ops.shape(row_phases[0])
+    filters = num_channels // column_stride
+    width = width * column_stride
+    # The phases of the columns lie side by side in memory, so a reshape interleaves
+    # them. The phases of the rows, laid one behind the other along the width, too.
+    full_rows = [ops.reshape(x, (-1, height, width, filters)) for x in row_phases]
+    outputs = ops.concatenate(full_rows, axis=2)
+    return ops.reshape(outputs, (-1, height * len(row_phases), width, filters))
 
 
 class _UpsamplingConv2D(keras.layers.Conv2D):
     """A convolution whose `strides` multiply height and width."""
 
-    def __init__(self, filters, kernel_size, strides=1, padding="same", **kwargs):
-        super().__init__(filters, kernel_size, strides, padding, **kwargs)
+    def __init__(self, filters, kernel_size, *, strides=1, padding="same", **kwargs):
+        super().__init__(
+            filters, kernel_size, strides=strides, padding=padding, **kwargs
+        )
         if self.data_format != "channels_last":
             refuse("data_format", "'channels_last'", self.data_format)
         if max(self.dilation_rate) > 1:
@@ -224,12 +234,15 @@ class ResizeConv2D(_UpsamplingConv2D):
         self,
         filters,
         kernel_size,
+        *,
         strides=1,
         padding="same",
         interpolation="nearest",
         **kwargs,
     ):
-        super().__init__(filters, kernel_size, strides, padding, **kwargs)
+        super().__init__(
+            filters, kernel_size, strides=strides, padding=padding, **kwargs
+        )
         if interpolation not in ("nearest", "bilinear"):
             refuse("interpolation", "'nearest' or 'bilinear'", interpolation)
         self.interpolation = interpolation
@@ -299,17 +312,45 @@ class SubPixelConv2D(_UpsamplingConv2D):
     """
 
     def build(self, input_shape):
-        # The stock layer makes the weights, of as many channels as there are phases.
+        # As the stock layer does, but with `filters` channels for each phase.
+        num_channels = math.prod(self.strides) * self.filters
+        self.input_spec = keras.InputSpec(min_ndim=4, axes={-1: input_shape[-1]})
+        self._kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, input_shape[-1], num_channels),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(num_channels,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        self.built = True  # as `enable_lora` demands
+        if self.lora_rank:
+            self.enable_lora(self.lora_rank)
+
+    def enable_lora(self, rank, *args, **kwargs):
+        # The stock layer sizes the second factor by `filters`.
         filters = self.filters
-        self.filters = filters * math.prod(self.strides)
-        super().build(input_shape)
-        self.filters = filters
+        self.filters = math.prod(self.strides) * filters
+        try:
+            super().enable_lora(rank, *args, **kwargs)
+        finally:
+            self.filters = filters
 
     def call(self, inputs):
         phases = ops.conv(inputs, self.kernel, padding=self.padding)
         if self.use_bias:
             phases = phases + self.bias
-        outputs = _interleave(phases, self.strides)
+        row_stride, column_stride = self.strides
+        row_phases = ops.split(phases, row_stride, axis=-1)
+        outputs = _interleave(row_phases, column_stride)
         return outputs if self.activation is None else self.activation(outputs)
 
     def _output_length(self, length, stride, lost):

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from aecourse.checks import check_count, check_number, finite_array, refuse
-from aecourse.linear.probabilistic import ppca
+from aecourse.linear.probabilistic import ppca_of_components
 from aecourse.linear.subspaces import principal_components
 
 
@@ -42,6 +42,7 @@ class LinearVAEOptimum:
 
     mean: np.ndarray
     decoder: np.ndarray
+    _: dataclasses.KW_ONLY
     encoder: np.ndarray
     z_variance: np.ndarray
     kl_per_axis: np.ndarray
@@ -50,7 +51,7 @@ class LinearVAEOptimum:
     eigenvalues: np.ndarray
 
 
-def linear_vae_optimum(x, latent_dim, variance=None):
+def linear_vae_optimum(x, latent_dim, *, variance=None):
     """The best linear VAE for data: linear encoder and decoder, Gaussian noise.
 
     Its decoder is that of probabilistic PCA with orthogonal columns. The posterior
@@ -87,8 +88,9 @@ def linear_vae_optimum(x, latent_dim, variance=None):
         Lucas et al., "Don't blame the ELBO! A linear VAE perspective on posterior
         collapse" (2019).
     """
-    model = ppca(x, latent_dim, variance)
-    _, eigenvalues, _ = principal_components(x)
+    components = principal_components(x)
+    model = ppca_of_components(components, latent_dim, variance=variance)
+    eigenvalues = components[1]
     variance = model.variance
     kept = np.maximum(eigenvalues[:latent_dim], variance)
     kl_per_axis = np.log(kept / variance) / 2
@@ -109,7 +111,7 @@ def linear_vae_optimum(x, latent_dim, variance=None):
     )
 
 
-def predicted_active_axes(eigenvalues, latent_dim, variance, threshold=0.01):
+def predicted_active_axes(eigenvalues, latent_dim, *, variance, threshold=0.01):
     """Number of axes that a linear VAE uses, known before it is trained.
 
     An axis counts as active when the variance over the data of its posterior mean is
@@ -143,15 +145,12 @@ def predicted_active_axes(eigenvalues, latent_dim, variance, threshold=0.01):
         Lucas et al., "Don't blame the ELBO! A linear VAE perspective on posterior
         collapse" (2019).
     """
-    eigenvalues = finite_array("eigenvalues", eigenvalues)
-    if eigenvalues.ndim != 1 or eigenvalues.size == 0 or eigenvalues.min() < 0:
+    shape = "(num_features,)"
+    eigenvalues = finite_array("eigenvalues", eigenvalues, ndim=1, shape=shape)
+    if eigenvalues.min() < 0:
         refuse("eigenvalues", "a vector of numbers from 0 on", eigenvalues)
     check_count("latent_dim", latent_dim)
-    check_number("variance", variance)
-    if variance <= 0:
-        refuse("variance", "a positive number", variance)
-    check_number("threshold", threshold, minimum=0.0)
-    if threshold >= 1:
-        refuse("threshold", "below 1", threshold)
+    check_number("variance", variance, above=0)
+    check_number("threshold", threshold, minimum=0, below=1)
     num_above = np.count_nonzero(eigenvalues > variance / (1 - threshold))
     return min(latent_dim, int(num_above))

@@ -19,7 +19,7 @@ import math
 import numpy as np
 import scipy.linalg
 
-from aecourse.checks import check_count, check_number, refuse
+from aecourse.checks import check_count, check_number, finite_array, refuse
 from aecourse.linear.subspaces import principal_components
 
 
@@ -61,6 +61,7 @@ class PPCA:
 
     mean: np.ndarray
     loadings: np.ndarray
+    _: dataclasses.KW_ONLY
     variance: float
 
     def __post_init__(self):
@@ -76,7 +77,7 @@ class PPCA:
                 f"{len(self.mean)} features of `mean`. "
                 f"Received: loadings.shape={np.shape(self.loadings)}"
             )
-        _check_positive("variance", self.variance)
+        check_number("variance", self.variance, above=0)
 
     @property
     def covariance(self):
@@ -162,7 +163,7 @@ class PPCA:
         return z_mean, z_covariance, -(squares / self.variance + log_det + constant) / 2
 
 
-def ppca(x, latent_dim, variance=None):
+def ppca(x, latent_dim, *, variance=None):
     """Fits probabilistic PCA by its closed form: the maximum of the likelihood.
 
     The loadings are the first principal directions u_i, scaled:
@@ -198,13 +199,24 @@ def ppca(x, latent_dim, variance=None):
     Reference:
         Tipping & Bishop, "Probabilistic principal component analysis" (1999).
     """
-    mean, eigenvalues, directions = principal_components(x)
+    x = _examples("x", x)
+    num_missing = np.count_nonzero(np.isnan(x))
+    if num_missing:
+        received = f"x with {num_missing} NaN entries"
+        refuse("x", "complete (`ppca_em` takes missing values)", received=received)
+    components = principal_components(x)
+    return ppca_of_components(components, latent_dim, variance=variance)
+
+
+def ppca_of_components(components, latent_dim, *, variance):
+    """`ppca` of data whose `principal_components` are at hand."""
+    mean, eigenvalues, directions = components
     variance = _noise_variance(eigenvalues, latent_dim, variance)
     lengths = np.sqrt(np.maximum(eigenvalues[:latent_dim] - variance, 0.0))
-    return PPCA(mean, directions[:, :latent_dim] * lengths, variance)
+    return PPCA(mean, directions[:, :latent_dim] * lengths, variance=variance)
 
 
-def ppca_em(x, latent_dim, num_steps=100, seed=0):
+def ppca_em(x, latent_dim, *, num_steps=100, seed=0):
     """Fits probabilistic PCA by expectation maximization; NaN is missing.
 
     Each step computes the exact posteriors of the codes (E), which makes the ELBO
@@ -251,20 +263,21 @@ def ppca_em(x, latent_dim, num_steps=100, seed=0):
     """
     x = _examples("x", x)
     num_features = x.shape[1]
-    _check_latent_dim(latent_dim, num_features - 1)
+    check_count("latent_dim", latent_dim, maximum=num_features - 1)
     check_count("num_steps", num_steps)
     check_count("seed", seed, minimum=0)
     is_observed = ~np.isnan(x)
     if not is_observed.any(axis=0).all():
-        never = int(np.sum(~is_observed.any(axis=0)))
-        refuse("x", "observed at least once in every feature", f"{never} never seen")
+        num_never = np.count_nonzero(~is_observed.any(axis=0))
+        received = f"x where {num_never} of {num_features} features are never observed"
+        refuse("x", "observed at least once in every feature", received=received)
     patterns = _patterns(x)
     mean = np.nanmean(x, axis=0)
     total = np.mean((x - mean)[is_observed] ** 2)
     # A start of the right size; the directions are random.
     loadings = np.random.default_rng(seed).normal(size=(num_features, latent_dim))
     loadings *= math.sqrt(total / latent_dim)
-    model = PPCA(mean, loadings, max(total, np.finfo(float).tiny))
+    model = PPCA(mean, loadings, variance=max(total, np.finfo(float).tiny))
     log_likelihoods = []
     for _ in range(num_steps):
         model, nats = _em_step(model, x, is_observed, patterns, total)
@@ -276,8 +289,9 @@ def ppca_em(x, latent_dim, num_steps=100, seed=0):
 def _em_step(model, x, is_observed, patterns, total):
     """The next model, and the log-likelihood of this one."""
     latent_dim = model.loadings.shape[1]
-    # One regression a feature, of x on [z, 1]: `moments` holds the expectation of the
-    # products of [z, 1] summed over the rows of a pattern, `cross` that of [z, 1] * x.
+    # The M step is one linear regression per feature, of x on [z, 1]. For each pattern,
+    # `moments` holds the expected outer product of [z, 1], summed over its rows;
+    # `cross` holds, for each feature, the sum of x times the expected [z, 1].
     moments = np.empty((len(patterns), latent_dim + 1, latent_dim + 1))
     codes = np.ones((len(x), latent_dim + 1))
     nats = np.empty(len(x))
@@ -286,7 +300,8 @@ def _em_step(model, x, is_observed, patterns, total):
         codes[rows, :-1] = z_mean
         moments[index] = codes[rows].T @ codes[rows]
         moments[index, :-1, :-1] += len(z_mean) * z_covariance
-    # The best Gaussian prior for these codes, absorbed below.
+    # The best Gaussian prior for these codes; the new mean and loadings absorb it
+    # below.
     prior_mean = np.mean(codes[:, :-1], axis=0)
     prior_covariance = np.sum(moments[:, :-1, :-1], axis=0) / len(x)
     prior_covariance -= np.outer(prior_mean, prior_mean)
@@ -304,20 +319,23 @@ def _em_step(model, x, is_observed, patterns, total):
             f"likelihood is unbounded. Received: latent_dim={latent_dim}, and the "
             f"variance of the noise falls to {variance:.2g}"
         )
-    # z = prior_mean + root @ e with e from N(0, I): the same model in coordinates e.
+    # With z = prior_mean + root @ e and e from N(0, I), this is the same model with the
+    # codes e.
     root = scipy.linalg.cholesky(prior_covariance, lower=True)
     mean, loadings = weights[:, -1], weights[:, :-1]
-    moved = PPCA(mean + loadings @ prior_mean, loadings @ root, float(variance))
+    moved = PPCA(
+        mean + loadings @ prior_mean, loadings @ root, variance=float(variance)
+    )
     return moved, np.mean(nats)
 
 
 def _noise_variance(eigenvalues, latent_dim, variance):
     """The given variance, or the best one."""
     if variance is not None:
-        _check_latent_dim(latent_dim, len(eigenvalues))
-        _check_positive("variance", variance)
+        check_count("latent_dim", latent_dim, maximum=len(eigenvalues))
+        check_number("variance", variance, above=0)
         return float(variance)
-    _check_latent_dim(latent_dim, len(eigenvalues) - 1)
+    check_count("latent_dim", latent_dim, maximum=len(eigenvalues) - 1)
     best = float(np.mean(eigenvalues[latent_dim:]))
     # Eigenvalues that should be zero come out at rounding size.
     if best <= 1e-13 * eigenvalues[0]:
@@ -329,33 +347,15 @@ def _noise_variance(eigenvalues, latent_dim, variance):
     return best
 
 
-def _check_latent_dim(latent_dim, largest):
-    check_count("latent_dim", latent_dim)
-    if latent_dim > largest:
-        refuse("latent_dim", f"at most {largest} for this data", latent_dim)
-
-
-def _check_positive(name, value):
-    check_number(name, value)
-    if value <= 0:
-        refuse(name, "a positive number", value)
-
-
 def _examples(name, value, mean=None):
     """`value` as a float64 matrix, NaN allowed, or a refusal."""
-    value = np.asarray(value, dtype="float64")
-    if value.ndim != 2 or value.size == 0:
-        raise ValueError(
-            f"Argument `{name}` must be a matrix, one example a row. "
-            f"Received: {name}.shape={value.shape}"
-        )
+    shape = "(num_examples, num_features)"
+    value = finite_array(name, value, ndim=2, shape=shape, missing=True)
     if mean is not None and value.shape[1] != len(mean):
         raise ValueError(
             f"Argument `{name}` must have the {len(mean)} features of the model. "
             f"Received: {name}.shape={value.shape}"
         )
-    if np.any(np.isinf(value)):
-        refuse(name, "free of infinite entries", f"{np.sum(np.isinf(value))} of them")
     return value
 
 

@@ -10,6 +10,8 @@ import scipy.linalg
 
 from aecourse.checks import check_count, finite_array
 
+_COLUMNS = "(num_features, num_directions)"
+
 
 def principal_angles(a, b):
     """Angles between the spans of two sets of directions, in degrees.
@@ -81,13 +83,8 @@ def eckart_young(x, k):
         Eckart & Young, "The approximation of one matrix by another of lower rank"
         (1936).
     """
-    x = _matrix("x", x)
-    check_count("k", k)
-    if k > min(x.shape):
-        raise ValueError(
-            f"Argument `k` must be at most {min(x.shape)}, the smaller side of `x`. "
-            f"Received: k={k}"
-        )
+    x = finite_array("x", x, ndim=2, shape="(num_examples, num_features)")
+    check_count("k", k, maximum=min(x.shape))
     # R of x = QR has the singular values and the right singular vectors of x, and
     # only num_features rows.
     _, singular_values, directions = np.linalg.svd(np.linalg.qr(x, mode="r"))
@@ -134,50 +131,12 @@ def axis_misalignment(decoder, basis):
         Bao et al., "Regularized linear autoencoders recover the principal components,
         eventually" (2020).
     """
-    decoder, basis = _matrix("decoder", decoder), _directions("basis", basis)
+    decoder = finite_array("decoder", decoder, ndim=2, shape=_COLUMNS)
+    basis = _directions("basis", basis)
     _check_same_features("decoder", decoder, "basis", basis)
     squared_cosines = (basis.T @ _unit_columns(decoder)) ** 2
     # Rounding may push a cosine past 1 by one unit in the last place.
     return float(max(0.0, 1.0 - np.mean(np.max(squared_cosines, axis=1))))
-
-
-def _matrix(name, value):
-    """`value` as a finite float64 matrix, or a refusal."""
-    value = finite_array(name, value)
-    if value.ndim != 2 or value.size == 0:
-        raise ValueError(
-            f"Argument `{name}` must be a matrix with at least one row and column. "
-            f"Received: {name}.shape={value.shape}"
-        )
-    return value
-
-
-def _directions(name, value):
-    """Unit columns of `value`, or a refusal where they are linearly dependent."""
-    value = _matrix(name, value)
-    unit_columns = _unit_columns(value)
-    rank = np.linalg.matrix_rank(unit_columns)
-    if rank < value.shape[1]:
-        raise ValueError(
-            f"Argument `{name}` must have linearly independent columns, one a "
-            "direction: rank equal to the number of columns (is it transposed?). "
-            f"Received: {name}.shape={value.shape}, rank={rank}"
-        )
-    return unit_columns
-
-
-def _check_same_features(name, value, other_name, other):
-    if len(value) != len(other):
-        raise ValueError(
-            f"Argument `{name}` must have as many rows (features) as `{other_name}`, "
-            f"{len(other)}. Received: {name}.shape={value.shape}"
-        )
-
-
-def _unit_columns(value):
-    """Columns scaled to length 1; columns of zeros stay zeros."""
-    lengths = np.linalg.norm(value, axis=0)
-    return value / np.where(lengths > 0, lengths, 1.0)
 
 
 def principal_components(x):
@@ -201,8 +160,36 @@ def principal_components(x):
     >>> principal_components(x)[1].tolist()
     [4.0, 1.0]
     """
-    x = finite_array("x", x, ndim=2, shape="a matrix, one example per row")
+    x = finite_array("x", x, ndim=2, shape="(num_examples, num_features)")
     mean = np.mean(x, axis=0)
     centered = x - mean
     eigenvalues, directions = scipy.linalg.eigh(centered.T @ centered / len(x))
     return mean, np.maximum(eigenvalues[::-1], 0.0), directions[:, ::-1]
+
+
+def _directions(name, value):
+    """Unit columns of `value`, or a refusal where they are linearly dependent."""
+    value = finite_array(name, value, ndim=2, shape=_COLUMNS)
+    unit_columns = _unit_columns(value)
+    rank = np.linalg.matrix_rank(unit_columns)
+    if rank < value.shape[1]:
+        raise ValueError(
+            f"Argument `{name}` must have linearly independent columns, one "
+            "per direction: rank equal to the number of columns (is it transposed?). "
+            f"Received: {name}.shape={value.shape}, rank={rank}"
+        )
+    return unit_columns
+
+
+def _check_same_features(name, value, other_name, other):
+    if len(value) != len(other):
+        raise ValueError(
+            f"Argument `{name}` must have as many rows (features) as `{other_name}`, "
+            f"{len(other)}. Received: {name}.shape={value.shape}"
+        )
+
+
+def _unit_columns(value):
+    """Columns scaled to length 1; columns of zeros stay zeros."""
+    lengths = np.linalg.norm(value, axis=0)
+    return value / np.where(lengths > 0, lengths, 1.0)

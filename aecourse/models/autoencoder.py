@@ -2,11 +2,11 @@
 
 import keras
 
-from aecourse.checks import check_same_shape, refuse
+from aecourse.checks import is_same_shape, refuse
 from aecourse.layers import TiedDense
 
 
-def autoencoder(encoder, decoder, name="autoencoder"):
+def autoencoder(encoder, decoder, *, name="autoencoder"):
     """Chains an encoder and a decoder into one model that reconstructs its input.
 
     Args:
@@ -25,13 +25,15 @@ def autoencoder(encoder, decoder, name="autoencoder"):
 
     Example:
 
+    >>> from aecourse.models import dense_decoder, dense_encoder
     >>> encoder = dense_encoder((8, 8, 1), latent_dim=2)
     >>> autoencoder(encoder, dense_decoder((8, 8, 1), latent_dim=2)).output_shape
     (None, 8, 8, 1)
     """
     if len(encoder.outputs) != 1:
         expected = "a model with one output, z (is it variational?)"
-        refuse("encoder", expected, f"{len(encoder.outputs)} outputs")
+        received = f"encoder with {len(encoder.outputs)} outputs"
+        refuse("encoder", expected, received=received)
     check_fit(encoder, decoder)
     x = keras.Input(encoder.input_shape[1:], name="x")
     return keras.Model(x, decoder(encoder(x)), name=name)
@@ -40,20 +42,22 @@ def autoencoder(encoder, decoder, name="autoencoder"):
 def check_fit(encoder, decoder):
     """Refuses a decoder that cannot follow the encoder."""
     for output in encoder.outputs:
-        check_same_shape(
-            "the encoder's output",
-            output.shape,
-            "the decoder's input",
-            decoder.input_shape,
-        )
+        if not is_same_shape(output.shape, decoder.input_shape):
+            expected = f"a model that takes the encoder's output, {output.shape}"
+            received = f"the decoder's input of shape {decoder.input_shape}"
+            refuse("decoder", expected, received=received)
     for layer in decoder.layers:
         if isinstance(layer, TiedDense) and layer.tied_to in encoder.layers:
             # Keras writes a layer that two nested models share twice, so the tie would
             # be gone when the file is read.
             expected = "without a layer tied to the encoder's: chain the layers in one "
-            refuse("decoder", expected + "functional model", layer.name)
-    x_shape, x_hat_shape = encoder.input_shape, decoder.output_shape
-    same_room = x_hat_shape[:-1] == x_shape[:-1]
-    if not same_room or x_hat_shape[-1] % x_shape[-1]:
+            received = f"decoder with {layer.name!r}"
+            refuse("decoder", expected + "functional model", received=received)
+    x_shape, output_shape = encoder.input_shape, decoder.output_shape
+    same_size = output_shape[:-1] == x_shape[:-1]
+    if not same_size or output_shape[-1] % x_shape[-1]:
         expected = f"a model that gives the shape of the encoder's input, {x_shape}"
-        refuse("decoder", f"{expected} (or a multiple of its channels)", x_hat_shape)
+        received = f"decoder.output_shape={output_shape}"
+        refuse(
+            "decoder", f"{expected} (or a multiple of its channels)", received=received
+        )

@@ -11,6 +11,7 @@ from aecourse.models.parts import check_shape
 def autoregressive_decoder(
     output_shape,
     latent_dim,
+    *,
     receptive_field=3,
     filters=(32, 16),
     num_features=32,
@@ -29,7 +30,7 @@ def autoregressive_decoder(
     window is the receptive field, with no blind spot.
 
     In training the image itself is the second input (teacher forcing). To draw an
-    image, start from zeros and fill in one pixel a call.
+    image, start from zeros and fill in one pixel per call.
 
     Args:
         output_shape: `(height, width, channels)` of the image. The channels of a pixel
@@ -52,6 +53,7 @@ def autoregressive_decoder(
 
     Example:
 
+    >>> from keras import ops
     >>> decoder = autoregressive_decoder((14, 14, 1), latent_dim=2, receptive_field=2)
     >>> z, x = ops.zeros((3, 2)), ops.zeros((3, 14, 14, 1))
     >>> tuple(decoder([z, x]).shape)
@@ -72,7 +74,7 @@ def autoregressive_decoder(
     from_code = conv_decoder(
         (*size, num_features),
         latent_dim,
-        filters,
+        filters=filters,
         activation=activation,
         name="from_code",
     )

@@ -25,6 +25,7 @@ _UPSAMPLINGS = {
 def conv_encoder(
     input_shape,
     latent_dim,
+    *,
     filters=(32, 64, 128),
     kernel_size=3,
     activation="relu",
@@ -80,6 +81,7 @@ def conv_encoder(
 def conv_decoder(
     output_shape,
     latent_dim,
+    *,
     filters=(128, 64, 32),
     kernel_size=3,
     activation="relu",
@@ -94,7 +96,7 @@ def conv_decoder(
     column too many are cropped.
 
     Args:
-        output_shape: `(height, width, channels)`. Likelihoods with two parameters a
+        output_shape: `(height, width, channels)`. Likelihoods with two parameters per
             feature need twice the channels of the data: means, then log-variances.
         latent_dim: Number of latent axes.
         filters: Number of channels before each transposed convolution, from the code
@@ -157,6 +159,7 @@ def conv_decoder(
 def u_net(
     input_shape,
     filters=(16, 32, 64),
+    *,
     latent_dim=None,
     skips=True,
     output_channels=None,

@@ -11,6 +11,7 @@ from aecourse.models.parts import check_shape, check_widths, code_layer, hidden_
 def dense_encoder(
     input_shape,
     latent_dim,
+    *,
     hidden_units=(512,),
     activation="relu",
     layer_norm=False,
@@ -58,6 +59,7 @@ def dense_encoder(
 def dense_decoder(
     output_shape,
     latent_dim,
+    *,
     hidden_units=(512,),
     activation="relu",
     layer_norm=False,
@@ -67,7 +69,7 @@ def dense_decoder(
     """Builds a decoder of dense layers.
 
     Args:
-        output_shape: Shape of one output. Likelihoods with two parameters a feature
+        output_shape: Shape of one output. Likelihoods with two parameters per feature
             need twice the channels of the data: means, then log-variances.
         latent_dim: Number of latent axes.
         hidden_units: Widths of the hidden layers, from the code on; may be empty.

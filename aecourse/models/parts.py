@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from aecourse.checks import check_count, refuse
+from aecourse.checks import check_count, is_count, refuse
 
 
 def hidden_layer(layer, h, activation, layer_norm):
@@ -24,13 +24,11 @@ def code_layer(h, latent_dim, variational):
 
 
 def crop(h, before, after):
-    """Cuts what doubling `before` gives more than `after`, at the end of each axis."""
-    surplus = tuple((0, 2 * b - a) for b, a in zip(before, after, strict=True))
-    return (
-        keras.layers.Cropping2D(surplus, dtype=h.dtype)(h)
-        if any(cut for _, cut in surplus)
-        else h
-    )
+    """Cuts an image from twice the size `before` to the size `after`, at the ends."""
+    cuts = tuple((0, 2 * b - a) for b, a in zip(before, after, strict=True))
+    if all(cut == (0, 0) for cut in cuts):
+        return h
+    return keras.layers.Cropping2D(cuts, dtype=h.dtype)(h)
 
 
 def halved_sizes(size, num_levels):
@@ -50,8 +48,9 @@ def check_shape(name, shape, num_axes=None):
 
 def check_widths(name, widths, minimum=0):
     """Refuse anything but a tuple of counts, at least `minimum` of them."""
-    if not isinstance(widths, (tuple, list)) or len(widths) < minimum:
-        refuse(name, f"a tuple of at least {minimum} whole numbers", widths)
-    for width in widths:
-        if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-            refuse(name, "a tuple of whole numbers, each at least 1", widths)
+    # Keras takes no NumPy integer as a size, though `is_count` does.
+    is_tuple = isinstance(widths, (tuple, list))
+    if not is_tuple or not all(isinstance(w, int) and is_count(w) for w in widths):
+        refuse(name, "a tuple of whole numbers, each at least 1", widths)
+    if len(widths) < minimum:
+        refuse(name, f"a tuple with {minimum} or more sizes", widths)

@@ -10,7 +10,7 @@ from aecourse.models.autoencoder import check_fit
 
 
 def variational_autoencoder(
-    encoder, decoder, beta=1.0, free_bits=0.0, output_activation="sigmoid", seed=None
+    encoder, decoder, *, beta=1.0, free_bits=0.0, output_activation="sigmoid", seed=None
 ):
     """Joins a variational encoder and a decoder into a model trained on the ELBO.
 
@@ -19,7 +19,7 @@ def variational_autoencoder(
         decoder: `keras.Model` from `z` to the parameters of p(x given z): logits for
             `losses.BernoulliNLL`.
         beta: Weight of the KL: a number, or a schedule over training steps.
-        free_bits: Nats an axis below which the KL is not penalized.
+        free_bits: Nats per axis below which the KL is not penalized.
         output_activation: What turns decoder outputs into intensities in `generate`
             and `reconstruct`: `"sigmoid"` for logits, `"linear"` for means.
         seed: Integer, or `None` for a random one.
@@ -34,6 +34,7 @@ def variational_autoencoder(
 
     Example:
 
+    >>> from aecourse.models import dense_decoder, dense_encoder
     >>> encoder = dense_encoder((8, 8, 1), latent_dim=2, variational=True)
     >>> vae = variational_autoencoder(encoder, dense_decoder((8, 8, 1), latent_dim=2))
     >>> vae.generate(3, seed=0).shape
@@ -45,7 +46,12 @@ def variational_autoencoder(
         Kingma & Welling, "Auto-Encoding Variational Bayes" (2014).
     """
     return VariationalAutoencoder(
-        encoder, decoder, beta, free_bits, output_activation, seed
+        encoder,
+        decoder,
+        beta=beta,
+        free_bits=free_bits,
+        output_activation=output_activation,
+        seed=seed,
     )
 
 
@@ -69,6 +75,7 @@ class VariationalAutoencoder(keras.Model):
         self,
         encoder,
         decoder,
+        *,
         beta=1.0,
         free_bits=0.0,
         output_activation="sigmoid",
@@ -79,7 +86,8 @@ class VariationalAutoencoder(keras.Model):
         super().__init__(name=name, **kwargs)
         if len(encoder.outputs) != 2:
             expected = "a model with two outputs, z_mean and z_log_var"
-            refuse("encoder", expected, f"{len(encoder.outputs)} output(s)")
+            received = f"encoder with {len(encoder.outputs)} outputs"
+            refuse("encoder", expected, received=received)
         check_fit(encoder, decoder)
         self.encoder = encoder
         self.decoder = decoder
@@ -125,9 +133,9 @@ class VariationalAutoencoder(keras.Model):
     def reconstruct(self, x, batch_size=128):
         """The intensities decoded from the posterior means of `x`: NumPy, as `x`."""
         z_mean, _ = self.encode(x, batch_size)
-        return self._to_intensity(z_mean, batch_size)
+        return self._decode(z_mean, batch_size)
 
-    def generate(self, num_images, seed=None, batch_size=128):
+    def generate(self, num_images, seed=None, *, batch_size=128):
         """`num_images` images decoded from draws of the prior: NumPy intensities.
 
         The draws of one integer `seed` are the same on every backend.
@@ -135,13 +143,17 @@ class VariationalAutoencoder(keras.Model):
         check_count("num_images", num_images)
         rng = np.random.default_rng(seed)
         z = rng.standard_normal((num_images, self.decoder.input_shape[-1]), "float32")
-        return self._to_intensity(z, batch_size)
+        return self._decode(z, batch_size)
 
-    def _to_intensity(self, z, batch_size):
-        outputs = self.decoder.predict(z, batch_size=batch_size, verbose=0)
-        # A second half of channels holds log-variances.
-        means = outputs[..., : self.encoder.input_shape[-1]]
-        return ops.convert_to_numpy(self.output_activation(means))
+    def _decode(self, z, batch_size):
+        """Intensities: the first parameter of p(x given z), activated."""
+        parameters = self.decoder.predict(z, batch_size=batch_size, verbose=0)
+        # A likelihood with two parameters has as many channels again: the means of the
+        # data's channels come first, log-variances or log-scales after them.
+        num_channels = self.encoder.input_shape[-1]
+        return ops.convert_to_numpy(
+            self.output_activation(parameters[..., :num_channels])
+        )
 
     def get_config(self):
         regularization = self.kl_regularization.get_config()

@@ -10,6 +10,11 @@ Reference:
     Okabe & Ito, "Color Universal Design" (2008).
 """
 
+from aecourse.checks import needs
+
+with needs("matplotlib"):
+    import matplotlib  # noqa: F401
+
 from aecourse.plots.curves import (
     elbow_curves,
     learning_curves,

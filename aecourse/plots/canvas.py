@@ -63,12 +63,7 @@ def spacing(points):
 
 def vector(name, value, log_scale=False):
     """A finite vector, positive on a logarithmic scale."""
-    value = finite_array(name, value)
-    if value.ndim != 1 or value.size == 0:
-        raise ValueError(
-            f"Argument `{name}` must have one axis and at least one value. "
-            f"Received: {name}.shape={value.shape}"
-        )
+    value = finite_array(name, value, ndim=1, shape="(num_values,)")
     if log_scale and value.min() <= 0:
         raise ValueError(
             f"Argument `{name}` must be positive on a logarithmic scale: leave out "

@@ -16,6 +16,7 @@ from aecourse.plots.styles import STYLES, looks_of
 def spectrum(
     values,
     ylabel,
+    *,
     threshold=None,
     num_kept=None,
     model="pca",
@@ -24,13 +25,13 @@ def spectrum(
     title=None,
     ax=None,
 ):
-    """Show one value an axis (eigenvalues, KL per axis), in the order given.
+    """Show one value per axis (eigenvalues, KL per axis), in the order given.
 
     Axes above `threshold`, or the first `num_kept`, have filled markers and the others
     hollow ones.
 
     Args:
-        values: One number an axis, shape `(num_axes,)`.
+        values: One number per axis, shape `(num_axes,)`.
         ylabel: What the values are, with their unit.
         threshold: Value to draw as a horizontal line.
         num_kept: Number of leading axes to mark by a vertical line behind them.
@@ -92,7 +93,8 @@ def spectrum(
     ax.plot(index, values, color=color, linewidth=1)
     for chosen, fill in ((kept, color), (~kept, "white")):
         ax.plot(
-            *(index[chosen], values[chosen]),
+            index[chosen],
+            values[chosen],
             color=color,
             linestyle="",
             marker=marker,
@@ -110,6 +112,7 @@ def spectrum(
 def learning_curves(
     curves,
     ylabel,
+    *,
     xlabel="epoch",
     x=None,
     references=None,
@@ -124,7 +127,7 @@ def learning_curves(
     if the first is taken.
 
     Args:
-        curves: Dictionary from name to values, one an epoch; lengths may differ.
+        curves: Dictionary from name to values, one per epoch; lengths may differ.
         ylabel: What the values are, with their unit: `"loss (nats/example)"`.
         xlabel: What is counted along the curves.
         x: Where along the axis the values lie; 1, 2, 3, ... when None.
@@ -144,6 +147,7 @@ def learning_curves(
     Example:
 
     >>> import matplotlib.pyplot as plt
+    >>> from aecourse.plots import COLORS
     >>> ax = learning_curves({"VAE": [3.0, 2.0], "AE": [2.0, 1.0]}, "loss (nats)")
     >>> [line.get_color() == COLORS[m] for line, m in zip(ax.lines, ["vae", "ae"])]
     [True, True]
@@ -163,7 +167,8 @@ def learning_curves(
                 f"of {name!r}. Received: x.shape={places.shape}"
             )
         ax.plot(
-            *(places[: len(values)], values),
+            places[: len(values)],
+            values,
             **looks[name],
             markevery=max(1, len(values) // 8),
             markersize=5,
@@ -185,6 +190,7 @@ def learning_curves(
 def elbow_curves(
     sizes,
     curves,
+    *,
     ylabel,
     elbows=None,
     xlabel="latent_dim",
@@ -197,7 +203,7 @@ def elbow_curves(
     Args:
         sizes: Sizes of the code, increasing and positive, shape `(num_sizes,)`; drawn
             on a logarithmic axis.
-        curves: Dictionary from name to values, one a size, as in `learning_curves`.
+        curves: Dictionary from name to values, one per size, as in `learning_curves`.
         ylabel: What the values are, with their unit.
         elbows: Dictionary from names in `curves` to the size to mark on each, such as
             `diagnostics.elbow` finds.
@@ -217,7 +223,7 @@ def elbow_curves(
 
     >>> import matplotlib.pyplot as plt
     >>> curves = {"PCA": [9.0, 4.0, 3.0], "AE": [7.0, 2.0, 1.9]}
-    >>> ax = elbow_curves([2, 4, 8], curves, "squared error", elbows={"AE": 4})
+    >>> ax = elbow_curves([2, 4, 8], curves, ylabel="squared error", elbows={"AE": 4})
     >>> print(ax.texts[0].get_text())
     elbow at 4
     >>> plt.close(ax.figure)
@@ -228,18 +234,25 @@ def elbow_curves(
     for name, values in curves.items():
         check_same_shape(f"curves[{name!r}]", np.shape(values), "sizes", sizes.shape)
     ax = learning_curves(
-        curves, ylabel, xlabel, x=sizes, log_scale=log_scale, title=title, ax=ax
+        curves, ylabel, xlabel=xlabel, x=sizes, log_scale=log_scale, title=title, ax=ax
     )
     colors = {line.get_label(): line.get_color() for line in ax.lines}
     for name, size in (elbows or {}).items():
         if name not in curves or size not in sizes:
             refuse("elbows", "names of `curves`, each with one of `sizes`", elbows)
-        place = (size, curves[name][int(np.argmax(sizes == size))])
-        look = {"color": colors[name], "fillstyle": "none", "markersize": 14}
-        ax.plot(*place, marker="o", linestyle="", **look)
+        value = curves[name][int(np.argmax(sizes == size))]
+        ax.plot(
+            size,
+            value,
+            color=colors[name],
+            linestyle="",
+            marker="o",
+            markersize=14,
+            fillstyle="none",
+        )
         ax.annotate(
             f"elbow at {size:g}",
-            place,
+            (size, value),
             xytext=(9, 9),
             textcoords="offset points",
             color=colors[name],

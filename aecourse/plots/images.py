@@ -11,6 +11,7 @@ from aecourse.plots.canvas import WIDTH, check_length, titled_axes
 def image_grid(
     images,
     num_columns=10,
+    *,
     row_labels=None,
     captions=None,
     signed=False,
@@ -25,8 +26,8 @@ def image_grid(
             Noise or a linear reconstruction may leave [0, 1] a little: what is outside
             is shown as 0 or 1.
         num_columns: Images in a row.
-        row_labels: One string a row, on the left.
-        captions: One string an image, above it.
+        row_labels: One string per row, on the left.
+        captions: One string per image, above it.
         signed: Whether the images are signed weights or directions (grey only): zero
             is mid-grey and the largest absolute value of all of them black or white.
         title: The finding.
@@ -94,7 +95,7 @@ def image_grid(
     return ax
 
 
-def image_rows(rows, title=None, ax=None):
+def image_rows(rows, title=None, *, ax=None):
     """Compare versions of the same images, one labeled row each.
 
     Args:
@@ -137,19 +138,14 @@ def image_rows(rows, title=None, ax=None):
 
 def grid_images(images, signed=False):
     """Float images without a grey channel axis, cut to [0, 1] unless signed."""
-    images = finite_array("images", images)
-    channels = images.shape[3:]
-    if (
-        images.ndim not in (3, 4)
-        or images.size == 0
-        or channels not in ((), (1,), (3,))
-    ):
+    shape = "(num_images, height, width), or with 1 or 3 channels as the fourth axis"
+    images = finite_array("images", images, ndim=(3, 4), shape=shape)
+    if images.ndim == 4 and images.shape[3] not in (1, 3):
         raise ValueError(
-            "Argument `images` must have the shape `(num_images, height, width)` or "
-            "`(num_images, height, width, channels)` with 1 or 3 channels. "
+            f"Argument `images` must have the shape {shape}. "
             f"Received: images.shape={images.shape}"
         )
-    if channels == (1,):
+    if images.shape[3:] == (1,):
         images = images[..., 0]
     if signed:
         if images.ndim == 4:

@@ -17,6 +17,7 @@ from aecourse.plots.styles import CLASS_COLORS, CLASS_MARKERS, STYLES
 def latent_scatter(
     z,
     y,
+    *,
     class_names=None,
     axis_labels=("latent axis 1", "latent axis 2"),
     title=None,
@@ -51,15 +52,10 @@ def latent_scatter(
     ['0', '7']
     >>> plt.close(ax.figure)
     """
-    z, y = finite_array("z", z), np.asarray(y)
-    if z.ndim != 2 or z.shape[1] != 2 or len(z) == 0:
-        raise ValueError(
-            "Argument `z` must have the shape `(num_examples, 2)`. "
-            f"Received: z.shape={z.shape}"
-        )
+    z, y = _plane("z", z, "(num_examples, 2)"), np.asarray(y)
     if y.shape != z.shape[:1] or not np.issubdtype(y.dtype, np.integer):
         raise ValueError(
-            f"Argument `y` must hold {len(z)} whole numbers, one a code. "
+            f"Argument `y` must hold {len(z)} whole numbers, one per code. "
             f"Received: y.shape={y.shape}, y.dtype={y.dtype}"
         )
     classes = np.unique(y)
@@ -79,7 +75,8 @@ def latent_scatter(
     looks = classes if 0 <= classes[0] <= classes[-1] < 10 else range(len(classes))
     for c, name, look in zip(classes, names, looks, strict=True):
         ax.scatter(
-            *z[y == c].T,
+            z[y == c, 0],
+            z[y == c, 1],
             s=size,
             color=CLASS_COLORS[look],
             marker=CLASS_MARKERS[look],
@@ -92,7 +89,8 @@ def latent_scatter(
     places = spread_apart(medians, 0.05 * np.ptp(z, axis=0).max())
     for place, name in zip(places, names, strict=True):
         ax.text(
-            *place,
+            place[0],
+            place[1],
             name,
             ha="center",
             va="center",
@@ -114,6 +112,7 @@ def latent_scatter(
 def manifold_grid(
     images,
     z1,
+    *,
     z2,
     axis_labels=("latent axis 1", "latent axis 2"),
     title=None,
@@ -153,8 +152,8 @@ def manifold_grid(
     z1, z2 = even_steps("z1", z1), even_steps("z2", z2)
     if len(images) != len(z1) * len(z2):
         raise ValueError(
-            f"Argument `images` must hold {len(z1)} x {len(z2)} images, one a point of "
-            f"the grid. Received: images.shape={images.shape}"
+            f"Argument `images` must hold {len(z1)} x {len(z2)} images, one per point "
+            f"of the grid. Received: images.shape={images.shape}"
         )
     height, width = images.shape[1:3]
     rows = images.reshape(len(z2), len(z1), height, width, *images.shape[3:])
@@ -174,6 +173,7 @@ def manifold_grid(
 def vector_field(
     points,
     vectors,
+    *,
     scale=None,
     model="dae",
     label=None,
@@ -216,25 +216,22 @@ def vector_field(
     [-0.0, -0.5, -0.0]
     >>> plt.close(ax.figure)
     """
-    points, vectors = finite_array("points", points), finite_array("vectors", vectors)
-    if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
-        raise ValueError(
-            "Argument `points` must have the shape `(num_points, 2)`. "
-            f"Received: points.shape={points.shape}"
-        )
+    points = _plane("points", points, "(num_points, 2)")
+    vectors = finite_array("vectors", vectors)
     check_same_shape("vectors", vectors.shape, "points", points.shape)
     if model not in STYLES:
         refuse("model", f"one of {sorted(STYLES)}", model)
     if scale is None:
         longest = np.linalg.norm(vectors, axis=1).max()
         scale = spacing(points) / longest if longest > 0 else 1.0
-    check_number("scale", scale)
-    if scale <= 0:
-        refuse("scale", "a positive number", scale)
+    check_number("scale", scale, above=0)
     ax = titled_axes(ax, title, 6.0, 5.0)
     arrows = vectors * scale
     ax.quiver(
-        *(*points.T, *arrows.T),
+        points[:, 0],
+        points[:, 1],
+        arrows[:, 0],
+        arrows[:, 1],
         angles="xy",
         scale_units="xy",
         scale=1.0,
@@ -248,3 +245,14 @@ def vector_field(
     ax.set(xlabel=axis_labels[0], ylabel=axis_labels[1])
     ax.set_aspect("equal", adjustable="datalim")
     return ax
+
+
+def _plane(name, value, shape):
+    """Finite points of two coordinates, or a refusal."""
+    value = finite_array(name, value, ndim=2, shape=shape)
+    if value.shape[1] != 2:
+        raise ValueError(
+            f"Argument `{name}` must have the shape {shape}. "
+            f"Received: {name}.shape={value.shape}"
+        )
+    return value

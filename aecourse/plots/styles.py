@@ -16,14 +16,22 @@ STYLES = {
     "cae": {"color": "#CC79A7", "linestyle": ":", "marker": "P"},
     "vae": {"color": "#D55E00", "linestyle": (0, (7, 1, 1, 1)), "marker": "X"},
 }
-"""One look a model for the whole course: `ax.plot(x, y, **STYLES["vae"])`."""
+"""One look per model for the whole course: `ax.plot(x, y, **STYLES["vae"])`."""
 COLORS = {model: style["color"] for model, style in STYLES.items()}
-"""One color a model for the whole course."""
+"""One color per model for the whole course."""
 # Ten classes: Okabe & Ito without the yellow, which is faint on white, and three more;
 # each class with its own marker.
 CLASS_COLORS = (
-    *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9"),
-    *("#D55E00", "#000000", "#332288", "#555555", "#7B3F00"),
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#000000",
+    "#332288",
+    "#555555",
+    "#7B3F00",
 )
 CLASS_MARKERS = "osD^vP*X<>"
 
