@@ -401,7 +401,7 @@ def test_building_the_layer_leaves_the_encoder_as_it_was():
 )
 def test_refuses_an_encoder_that_updates_weights_or_adds_losses(layer, name):
     encoder = chain((4,), keras.layers.Dense(4), layer(), keras.layers.Dense(2))
-    with pytest.raises(ValueError, match=f"`encoder`.*Received: encoder='{name}'"):
+    with pytest.raises(ValueError, match=f"`encoder` must .*Received: .*'{name}'"):
         layers.JacobianPenalty(encoder)
 
 
