@@ -54,12 +54,13 @@ def image_chain():
 
 
 def wide_chain():
-    """More units than inputs, and a function on the inputs themselves."""
+    """More units than inputs, and functions on the inputs and on the code."""
     return chain(
         (4,),
         keras.layers.Activation("tanh"),
         keras.layers.Dense(7, "sigmoid"),
         keras.layers.Dense(2),
+        keras.layers.Activation("tanh"),
     )
 
 
