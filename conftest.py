@@ -18,17 +18,25 @@ SANITIZE = r"""regex: (?m)^(\u2714 .*\))  \[measured [^\[\]\n]*\]$
 replace: \1
 """
 
+# Most of the time of the library's tests is XLA's compiling, on JAX and in TensorFlow's
+# training steps. Without its optimizations it takes half of it; the notebooks are
+# checked with them. Both backends read the variable when they start.
+QUICK_XLA = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
+
 CELL_TIMEOUT = 600.0  # a dead kernel is noticed only after it
 NO_TIMEOUT = 7 * 24 * 3600.0  # for AECOURSE_BUDGET=full
 NBVAL_CELL_TIMEOUT = 2000.0  # nbval's default: what an option not given looks like
 
 
 def pytest_configure(config):
-    """Set nbval's options, unless the command line does."""
+    """Set nbval's options and the environment, unless the caller does."""
     option = config.option
     # The library's tests draw figures without a screen; a notebook says `inline`.
     os.environ.setdefault("MPLBACKEND", "Agg")
     if not (getattr(option, "nbval", False) or getattr(option, "nbval_lax", False)):
+        os.environ.setdefault("XLA_FLAGS", QUICK_XLA)
         return
     if option.nbval_sanitize_with is None:
         with tempfile.NamedTemporaryFile(

@@ -394,16 +394,17 @@ def jacobian(kind, num_inputs, latent_dim, rounds, seed):
     side = math.isqrt(int(num_inputs))
     shape = (side, side, 1)
     build = {
-        "dense": (models.dense_encoder, models.dense_decoder, (256,)),
-        "conv": (models.conv_encoder, models.conv_decoder, (16, 32, 64)),
+        "dense": (models.dense_encoder, models.dense_decoder, "hidden_units"),
+        "conv": (models.conv_encoder, models.conv_decoder, "filters"),
     }
-    make_encoder, make_decoder, widths = build[kind]
+    make_encoder, make_decoder, name = build[kind]
+    widths = (256,) if kind == "dense" else (16, 32, 64)
     methods = ("plain", "hutchinson") + ("exact",) * (kind == "dense")
     x = np.random.default_rng(int(seed)).random((10 * 128, *shape), "float32")
     trained = {}
     for method in methods:
-        encoder = make_encoder(shape, int(latent_dim), widths)
-        decoder = make_decoder(shape, int(latent_dim), widths[::-1])
+        encoder = make_encoder(shape, int(latent_dim), **{name: widths})
+        decoder = make_decoder(shape, int(latent_dim), **{name: widths[::-1]})
         inputs = keras.Input(shape)
         if method == "plain":
             z = encoder(inputs)

@@ -452,6 +452,14 @@ def test_effective_beta_refuses_arguments(arguments, message):
         diagnostics.effective_beta(vae, **({"x": X} | arguments))
 
 
+def test_effective_beta_refuses_an_encoder_that_its_kernels_do_not_move():
+    vae = compiled(functional_vae(kl_sum))
+    heads = [vae.get_layer(name).output for name in ("z_mean", "z_log_var")]
+    encoder = keras.Model(vae.input, [0.0 * head for head in heads])
+    with pytest.raises(ValueError, match="`encoder` must be .*Received: encoder"):
+        diagnostics.effective_beta(vae, X, encoder=encoder)
+
+
 def test_the_kl_of_these_tests_is_the_one_of_the_library():
     z_mean, z_log_var = np.random.default_rng(0).standard_normal((2, 5, 3))
     np.testing.assert_allclose(

@@ -925,3 +925,8 @@ def test_refuses_a_batch_size_that_is_no_count(gray, batch_size):
 def test_refuses_a_batch_that_is_not_there(gray, index):
     with pytest.raises(IndexError, match=f"3 batches. Received: index={index}"):
         datasets.DynamicBinarization(gray)[index]
+
+
+def test_refuses_a_stored_model_that_is_not_there():
+    with pytest.raises(datasets.DataError, match="'nobody'.*deep_digits"):
+        files.stored_model("nobody")

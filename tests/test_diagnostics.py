@@ -226,7 +226,11 @@ def test_does_not_depend_on_the_batch_size(batch_size):
     x = linear_data(11)
     encoder = linear_encoder(3 * EXACT_VARIANCE)
     estimate = functools.partial(
-        diagnostics.importance_sampled_nll, encoder, linear_decoder(), x, 20
+        diagnostics.importance_sampled_nll,
+        encoder,
+        linear_decoder(),
+        x=x,
+        num_samples=20,
     )
     np.testing.assert_allclose(
         estimate(batch_size=batch_size, nll=gaussian_nll),

@@ -54,12 +54,13 @@ def image_chain():
 
 
 def wide_chain():
-    """More units than inputs, and a function on the inputs themselves."""
+    """More units than inputs, and functions on the inputs and on the code."""
     return chain(
         (4,),
         keras.layers.Activation("tanh"),
         keras.layers.Dense(7, "sigmoid"),
         keras.layers.Dense(2),
+        keras.layers.Activation("tanh"),
     )
 
 
@@ -401,7 +402,7 @@ def test_building_the_layer_leaves_the_encoder_as_it_was():
 )
 def test_refuses_an_encoder_that_updates_weights_or_adds_losses(layer, name):
     encoder = chain((4,), keras.layers.Dense(4), layer(), keras.layers.Dense(2))
-    with pytest.raises(ValueError, match=f"`encoder`.*Received: encoder='{name}'"):
+    with pytest.raises(ValueError, match=f"`encoder` must .*Received: .*'{name}'"):
         layers.JacobianPenalty(encoder)
 
 

@@ -26,7 +26,8 @@ def uniform(*shape):
 
 
 def dense(num_inputs=3, units=2):
-    layer = keras.layers.Dense(units)
+    # TiedDense takes the kernel; TensorFlow warns of a bias that nothing trains.
+    layer = keras.layers.Dense(units, use_bias=False)
     layer.build((None, num_inputs))
     return layer
 

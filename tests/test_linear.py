@@ -404,8 +404,8 @@ def test_a_given_variance_leaves_directions_below_it_without_loadings():
     [
         ({"x": np.full((4, 3), np.nan)}, "`x` must be complete.*ppca_em.*Received: x"),
         ({"x": np.full((4, 3), np.inf)}, "`x` must be .*Received: x with 12 "),
-        ({"x": np.ones(4)}, r"`x` must be a matrix.*x.shape=\(4,\)"),
-        ({"latent_dim": 8}, "`latent_dim` must be at most 7.*latent_dim=8"),
+        ({"x": np.ones(4)}, r"`x` must have.*Received: x.shape=\(4,\)"),
+        ({"latent_dim": 8}, "`latent_dim` must be .*at most 7.*latent_dim=8"),
         ({"latent_dim": 0}, "`latent_dim` must be a whole number, at least 1"),
         ({"latent_dim": 9, "variance": 1.0}, "at most 8.*latent_dim=9"),
         ({"variance": 0.0}, "`variance` must be a finite number above 0.*variance=0"),

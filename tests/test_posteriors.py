@@ -4,6 +4,7 @@ import functools
 import math
 import tracemalloc
 
+import keras
 import numpy as np
 import pytest
 import scipy.stats
@@ -180,13 +181,14 @@ def test_the_standard_normal_prior_is_the_default():
         return -0.5 * (square + LATENT_DIM * math.log(2 * math.pi))
 
     options = {"x": linear_data(10), "num_samples": 7, "nll": gaussian_nll}
-    default, given = (
+    default, given, layer = (
         diagnostics.importance_sampled_nll(
             linear_encoder, linear_decoder, **options, log_prior=prior
         )
-        for prior in (None, log_prior)
+        for prior in (None, log_prior, keras.layers.Lambda(log_prior))
     )
     np.testing.assert_allclose(given, default, atol=1e-4)  # float32
+    np.testing.assert_allclose(layer, given, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -294,6 +296,7 @@ def test_mean_and_standard_error_are_those_over_the_examples():
     np.testing.assert_allclose(bound.mean, bound.per_example.mean(axis=0))
     expected = scipy.stats.sem(bound.per_example, axis=0)
     np.testing.assert_allclose(bound.standard_error, expected)
+    assert np.isnan(linear_bound(linear_data(1), 4).standard_error).all()
 
 
 @pytest.mark.parametrize("num_samples", [0, 3, 12, 2.0])
