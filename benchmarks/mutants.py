@@ -166,25 +166,33 @@ def forked(jobs):
     Yields `(name, exit code)`, with a negative one where the time was up.
     """
     fork, jobs, running = multiprocessing.get_context("fork"), iter(jobs), {}
-    while True:
-        while len(running) < AT_A_TIME and (job := next(jobs, None)):
-            process = fork.Process(target=alone, args=job[2:])
-            process.start()
-            running[process] = job[0], time.monotonic() + job[1]
-        if not running:
-            return
-        multiprocessing.connection.wait([p.sentinel for p in running], timeout=1)
-        for process, (name, deadline) in list(running.items()):
-            if process.is_alive() and time.monotonic() > deadline:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.join()
-            if not process.is_alive():
-                del running[process]
-                yield name, process.exitcode
+    try:
+        while True:
+            while len(running) < AT_A_TIME and (job := next(jobs, None)):
+                process = fork.Process(target=alone, args=job[2:])
+                process.start()
+                running[process] = job[0], time.monotonic() + job[1]
+            if not running:
+                return
+            multiprocessing.connection.wait([p.sentinel for p in running], timeout=1)
+            for process, (name, deadline) in list(running.items()):
+                if process.is_alive() and time.monotonic() > deadline:
+                    end(process)
+                if not process.is_alive():
+                    del running[process]
+                    yield name, process.exitcode
+    finally:
+        for process in running:
+            end(process)
+
+
+def end(process):
+    os.killpg(process.pid, signal.SIGKILL)  # with all that a test has started
+    process.join()
 
 
 def alone(function, *arguments):
-    os.setsid()  # so that what a test starts ends with it
+    os.setsid()
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in range(3):
         os.dup2(null, descriptor)
@@ -338,6 +346,7 @@ def report(name, counts, seconds):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("paths", nargs="*", help="files and folders of aecourse/")
     parser.add_argument("--sample", type=int, help="so many mutants of a file")
@@ -352,6 +361,8 @@ def main():
     os.chdir(ROOT)
     sys.path[0] = str(ROOT)
     os.environ["KERAS_BACKEND"] = "jax"
+    # Threads that wait for each other on busy cores spin.
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(CACHE / "jax")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"

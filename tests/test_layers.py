@@ -584,3 +584,29 @@ def test_sub_pixel_convolution_takes_lora(late):
     assert tuple(layer.lora_kernel_b.shape) == (2, 8) and layer.filters == 2
     layer.lora_kernel_b.assign(np.ones((2, 8)))
     assert np.abs(ops.convert_to_numpy(layer(x)) - before).max() > 1e-3
+
+
+# --- half precision around float32 layers
+
+
+def test_a_draw_in_half_precision_is_the_draw_in_float32_rounded_once():
+    whole = layers.Sampling(seed=3)(CODE)
+    half = layers.Sampling(seed=3, dtype="mixed_bfloat16")(CODE)
+    rounded = ops.cast(ops.cast(whole, "bfloat16"), "float32")
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(ops.cast(half, "float32")), ops.convert_to_numpy(rounded)
+    )
+
+
+def test_the_kl_of_float32_inputs_is_exact_under_a_half_precision_policy():
+    layer = layers.KLRegularization(dtype="mixed_bfloat16")
+    layer([ops.convert_to_tensor(part) for part in CODE])
+    kl = ops.convert_to_numpy(objectives.gaussian_kl(*CODE)).mean()
+    # Inputs rounded to bfloat16 would move it by about 1e-3.
+    assert float(layer.batch_kl) == pytest.approx(kl, rel=1e-6)
+
+
+def test_a_plain_call_does_not_advance_the_schedule():
+    layer = layers.KLRegularization(WARM_UP)
+    layer([ops.convert_to_tensor(part) for part in CODE])
+    assert int(layer.step) == 0
