@@ -77,6 +77,12 @@ _SETTINGS = {
 }
 
 
+def _answers(port):
+    """Whether something listens at a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextlib.contextmanager
 def laboratory(folder, backend):
     """Yield the address of a notebook, `{}`, in this Python's JupyterLab on `folder`.
@@ -103,7 +109,7 @@ def laboratory(folder, backend):
             )
             try:
                 end = time.monotonic() + START_TIMEOUT
-                while socket.socket().connect_ex(("127.0.0.1", port)):
+                while not _answers(port):
                     if server.poll() is not None or time.monotonic() > end:
                         log.seek(0)
                         raise SystemExit(f"JupyterLab does not start:\n{log.read()}")
