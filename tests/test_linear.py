@@ -650,3 +650,78 @@ def test_predicted_active_axes_refuses(arguments, message):
 
 def test_a_spectrum_may_hold_zeros():
     assert linear.predicted_active_axes([2.0, 0.0], latent_dim=2, variance=1.0) == 1
+
+
+def test_em_starts_at_the_scale_of_the_data():
+    # As likely as the isotropic Gaussian, to a quarter of a nat per feature. A variance
+    # of 480 entries summed costs log(480) / 2 = 3, loadings four times too long 0.5.
+    x = random_data(seed=3) + 5.0
+    isotropic = scipy.stats.norm(x.mean(axis=0), np.sqrt(x.var(axis=0).mean()))
+    expected = isotropic.logpdf(x).sum(axis=1).mean()
+    for seed in range(5):
+        start = linear.ppca_em(x, 4, num_steps=1, seed=seed)[1][0]
+        assert abs(start - expected) / 8 < 0.25
+
+
+def test_an_em_step_is_the_regression_of_each_feature_on_the_codes():
+    x = with_holes(random_data(seed=4) + 1.0, 0.3)
+    before, after = (linear.ppca_em(x, 2, num_steps=n)[0] for n in (1, 2))
+    z_mean, z_covariance = before.posterior(x)
+    weights, bias, errors = np.empty((8, 2)), np.empty(8), 0.0
+    for feature in range(8):
+        rows = np.flatnonzero(~np.isnan(x[:, feature]))
+        moments, cross = np.zeros((3, 3)), np.zeros(3)
+        for row in rows:
+            code = np.append(z_mean[row], 1.0)
+            moments += np.outer(code, code)
+            moments[:2, :2] += z_covariance[row]
+            cross += x[row, feature] * code
+        solution = np.linalg.solve(moments, cross)
+        weights[feature], bias[feature] = solution[:2], solution[2]
+        for row in rows:
+            x_hat = z_mean[row] @ weights[feature] + bias[feature]
+            errors += (x[row, feature] - x_hat) ** 2
+            errors += weights[feature] @ z_covariance[row] @ weights[feature]
+    variance = errors / np.count_nonzero(~np.isnan(x))
+    # The codes' own Gaussian, moved into mean and loadings.
+    prior = np.cov(z_mean.T, bias=True) + z_covariance.mean(axis=0)
+    expected = weights @ prior @ weights.T + variance * np.eye(8)
+    np.testing.assert_allclose(after.mean, weights @ z_mean.mean(0) + bias, atol=EXACT)
+    np.testing.assert_allclose(after.covariance, expected, atol=EXACT)
+
+
+def test_em_takes_a_hundred_steps_from_seed_zero_by_default():
+    x = random_data(num_features=3)
+    model, log_likelihoods = linear.ppca_em(x, 1)
+    again, _ = linear.ppca_em(x, 1, num_steps=100, seed=0)
+    assert len(log_likelihoods) == 101
+    np.testing.assert_array_equal(model.loadings, again.loadings)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_the_unit_of_the_data_is_free(unit):
+    x = random_data()
+    here, there = linear.ppca(x, 2), linear.ppca(unit * x, 2)
+    np.testing.assert_allclose(there.variance, unit**2 * here.variance, rtol=1e-6)
+    here, there = linear.ppca_em(x, 2)[0], linear.ppca_em(unit * x, 2)[0]
+    np.testing.assert_allclose(there.variance, unit**2 * here.variance, rtol=1e-6)
+
+
+def test_refuses_data_on_a_line_whatever_rounding_leaves_beside_it():
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        x = np.outer(rng.normal(size=20), rng.normal(size=6))
+        with pytest.raises(ValueError, match="subspace.*unbounded"):
+            linear.ppca(x, 1)
+
+
+def test_em_counts_the_features_that_are_never_observed():
+    x = [[1.0, np.nan, np.nan], [2.0, np.nan, 3.0]]
+    with pytest.raises(ValueError, match="1 of 3 features are never observed"):
+        linear.ppca_em(x, 1)
+
+
+def test_one_complete_example_has_the_likelihood_that_it_has_among_others():
+    model, x = random_model(), np.random.default_rng(5).normal(size=(3, 5))
+    alone = [model.log_likelihood(row[None])[0] for row in x]
+    np.testing.assert_allclose(model.log_likelihood(x), alone, rtol=1e-9)
