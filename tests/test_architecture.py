@@ -255,7 +255,7 @@ MODULES = (
     "runtime",
     "schedules",
 )
-# The sentence, the value and what it is: a claim reads like one.
+# The sentence, the value and what is required of it: a claim reads like one.
 POSITIONAL = {"claims.check": 3}
 
 

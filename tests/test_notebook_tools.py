@@ -237,7 +237,7 @@ def test_margin_counts_deviations_to_the_nearest_bound():
     for values, required, margin in (
         ([1, 2, 3], "size < 4", "2.0 sd"),
         ([1, 2, 3], "size > 1 nats", "1.0 sd"),
-        ([1, 2, 3], "0.5 < log < of a thing < 4%", "1.5 sd"),
+        ([1, 2, 3], "0.5 < log of a thing < 4 dB", "1.5 sd"),
         ([1, 2, 3], "size < 1e+03", "998.0 sd"),
         ([1, 2, 3], "size < 1", "-1.0 sd"),
         ([1, 1], "size < 4", "no spread"),

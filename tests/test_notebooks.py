@@ -469,9 +469,7 @@ def sound_cells():
         "describe": code("print(runtime.describe())", stdout("Keras\n"), tag=IGNORE),
         "section": markdown("## It is so"),
         "training": code("history = model.fit(x, x, verbose=0)"),
-        "claim": code(
-            'claims.check("it is so", 0.5, "size", below=1)', stdout(CLAIM_LINE)
-        ),
+        "claim": code('claims.check("it is so", 0.5, "size < 1")', stdout(CLAIM_LINE)),
         "figure": code("ax.plot(x)\nplt.show()", figure()),
         "alt": markdown("*Figure: a line that falls from left to right.*\n\nIt falls."),
         "theory": markdown("## Why?\n\n**Proof.** Because.\n\n### More\n\nSo."),
@@ -595,12 +593,12 @@ BREAKS = {
     claims_are_compared: [set_tag("claim", IGNORE)],
     claims_and_training_catch_nothing: [
         set_source("training", "try:\n    model.fit(x)\nfinally:\n    pass"),
-        set_source("claim", "with suppress(E):\n    claims.check(s, 1, q, below=2)"),
+        set_source("claim", "with suppress(E):\n    claims.check(s, 1, q)"),
     ],
     claims_are_printed_by_the_library: [
         set_source("claim", 'print("✔ it is so (required: a < 1)  [measured 0]")'),
         add_output("training", stdout(CLAIM_LINE)),
-        add_source("training", '\nclaims.check("s", 1, "q", below=2)'),
+        add_source("training", '\nclaims.check("s", 1, "q < 2")'),
     ],
     most_cells_are_compared: [ignore_most],
     it_opens_in_one_click: [

@@ -15,6 +15,7 @@ import statistics
 import sys
 from pathlib import Path
 
+from aecourse import claims
 from tools import notebooks
 from tools.execute import execute
 
@@ -108,17 +109,14 @@ def section(name, runs, problems, seeds, backends):
 
 def margin(values, required):
     """Standard deviations over all runs from the nearest bound to their mean."""
-    number = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)"
-    above = re.findall(rf"^{number} < ", required)
-    above += re.findall(rf" > {number}[^<>]*$", required)
-    below = re.findall(rf" < {number}[^<>]*$", required)
-    if len(values) < 2 or not all(map(math.isfinite, values)) or not above + below:
+    conditions, _ = claims.parse(required)
+    if len(values) < 2 or not all(map(math.isfinite, values)):
         return "–"
     mean, deviation = statistics.fmean(values), statistics.stdev(values)
     if deviation == 0:
         return "no spread"
-    room = [mean - float(bound) for bound in above]
-    room += [float(bound) - mean for bound in below]
+    sides = {"<": -1, "≤": -1, ">": 1, "≥": 1}
+    room = [sides[sign] * (mean - bound) for sign, bound in conditions]
     return f"{min(room) / deviation:.1f} sd"
 
 
