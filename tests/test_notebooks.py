@@ -18,10 +18,27 @@ import pytest
 from tools import address, normal_form
 from tools import notebooks as tool
 
-MAX_BYTES = 400_000
+MAX_BYTES = 1_000_000
 MAX_LINES = 30
 MAX_WIDTH = 74
 MIN_SHARE_CHECKED = 0.75
+MAX_CLAIMS = 12
+MAX_SHARE_CHECKING = 0.18  # of the lines of code
+MIN_FIGURES = 5
+# Words that a reader could not look up, each with the one to use.
+PRIVATE_WORDS = {
+    r"bends?|bent": "nonlinearity, nonlinear",
+    r"laws? of (?:the )?codes?": "distribution",
+    r"summed squares": "squared error",
+    r"first weights": "initial weights",
+    r"mended": "restored",
+    r"strangers?": "out-of-distribution images",
+    r"by bare hands": "from scratch",
+    r"dear|bills?|earns?": "the cost in nats",
+    r"(?<!standard )(?<!absolute )deviations?": "standard deviation",
+    r"turns?(?! out| into| to| on| off| the page)": "rotates",
+    r"one (?:often |sometimes )?reads|it is said": "the source by name",
+}
 EXEMPT_SECTIONS = ("Setup", "Summary", "Exercises", "References")
 
 SETUP = """\
@@ -241,9 +258,11 @@ def it_starts_with_the_setup_cell(page):
     setup = page.code[1][1].source  # the first cell fetches the course in Colab
     if not setup.startswith(SETUP):
         yield f"the second code cell does not start with\n{SETUP}"
-    for line in ("%matplotlib inline", 'plt.rcParams["figure.dpi"] = 80'):
-        if "plt." in page.text and line not in setup:
-            yield f"the second code cell lacks the line {line}"
+    if "plt." in page.text:
+        if "%matplotlib inline" not in setup:
+            yield "the second code cell lacks the line %matplotlib inline"
+        if not re.search(r'plt\.rcParams\["figure\.dpi"\] = (?:80|120)', setup):
+            yield "the second code cell does not set the figures' dpi to 120"
 
 
 @rule
@@ -300,6 +319,42 @@ def sections_measure_or_derive(page):
         prose = "\n".join(c.source for c in cells if c.cell_type == "markdown")
         if not claimed and not re.search(r"\b(Derivation|Proof)\b", prose):
             yield f"section {title!r} has no claim, and no Derivation or Proof"
+
+
+def is_a_lesson(page):
+    """Whether a notebook is written in the course's voice; the others will be."""
+    return 'plt.rcParams["figure.dpi"] = 120' in page.code[1][1].source
+
+
+@rule
+def it_teaches_more_than_it_checks(page):
+    if page.is_solution or not is_a_lesson(page):
+        return
+    claims, checking, lines = 0, 0, 0
+    for _, cell in page.code:
+        claims += stored_text(cell).count("✔")
+        lines += sum(bool(line.strip()) for line in cell.source.splitlines())
+        for node in syntax(cell):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "claims.check":
+                checking += node.end_lineno - node.lineno + 1
+    if claims > MAX_CLAIMS:
+        yield f"{claims} claims, more than {MAX_CLAIMS}"
+    if checking > MAX_SHARE_CHECKING * lines:
+        yield f"{checking} of {lines} lines of code check: more than 18 %"
+    if page.text.count('"image/png"') < MIN_FIGURES:
+        yield f"fewer than {MIN_FIGURES} figures"
+    if "plots.model_diagram(" not in page.text:
+        yield "no diagram of a model"
+
+
+@rule
+def its_words_can_be_looked_up(page):
+    if not is_a_lesson(page):
+        return
+    for words, better in PRIVATE_WORDS.items():
+        found = re.search(rf"\b(?:{words})\b", page.prose, re.IGNORECASE)
+        if found:
+            yield f"{found[0]!r} in the prose: say {better}"
 
 
 @rule
@@ -612,6 +667,7 @@ BREAKS = {
         set_source("setup", "import keras"),
         replace("setup", 'setdefault("KERAS_BACKEND", "jax")', "clear()"),
         replace("setup", "80", "100"),
+        replace("setup", "%matplotlib inline", ""),
     ],
     it_says_what_it_runs_on: [
         remove("describe"),
@@ -653,6 +709,44 @@ BREAKS = {
 }
 
 
+def lesson(*changes):
+    """Cells of a sound notebook with the course's dpi, five figures and a diagram."""
+    cells = sound_cells()
+    replace("setup", "80", "120")(cells)
+    cells["training"].outputs += [figure()] * (MIN_FIGURES - 1)  # one more below
+    add_source("training", "\nplots.model_diagram(blocks)" + "\nmore()" * 20)(cells)
+    for change in changes:
+        change(cells)
+    return page_of(cells)
+
+
+def test_a_lesson_has_figures_a_diagram_few_claims_and_words_one_can_look_up():
+    rules = it_teaches_more_than_it_checks, its_words_can_be_looked_up
+
+    def problems(*changes):
+        return [line for rule in rules for line in rule(lesson(*changes))]
+
+    assert problems() == []
+    assert problems(replace("training", "plots.model_diagram", "f")) == [
+        "no diagram of a model"
+    ]
+    more = add_output("claim", stdout(CLAIM_LINE * MAX_CLAIMS))
+    assert problems(more) == ["13 claims, more than 12"]
+    checks = add_source("claim", '\nclaims.check(\n"s",\n1,\n"q < 2"\n)' * 2)
+    (line,) = problems(checks)
+    assert "lines of code check" in line
+    assert problems(remove("figure")) == ["fewer than 5 figures"]
+    for sentence, word in (
+        ("The net bends the line.", "bends"),
+        ("The deviation of the codes.", "deviation"),
+        ("As ONE READS.", "ONE READS"),
+    ):
+        (line,) = problems(add_source("title", f"\n\n{sentence}"))
+        assert line.startswith(f"{word!r} in the prose")
+    fine = add_source("title", "\n\nThe standard deviation turns out small; unbent.")
+    assert problems(fine) == []
+
+
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda function: function.__name__)
 def test_rule_notices_each_break(broken):
     unnoticed = []
@@ -665,7 +759,11 @@ def test_rule_notices_each_break(broken):
 
 
 def test_every_rule_is_broken_once():
-    assert set(RULES) - set(BREAKS) == {it_is_in_normal_form}  # it has a test below
+    assert set(RULES) - set(BREAKS) == {
+        it_is_in_normal_form,
+        it_teaches_more_than_it_checks,
+        its_words_can_be_looked_up,
+    }  # they have tests of their own
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 import itertools
 
+import keras
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.patches import FancyArrowPatch, Polygon
 
-from aecourse import plots
+from aecourse import models, plots
 
 matplotlib.use("Agg")
 
@@ -41,6 +43,8 @@ def unclipped(ax):
     )
 
 
+BLOCKS = [("image", "data"), ("encoder", "encoder"), ("z", "code")]
+BLOCKS += [("decoder", "decoder"), ("image", "data")]
 EXAMPLES = {
     "image_grid": lambda **k: plots.image_grid(
         GREY, num_columns=3, row_labels=["a long label", "b"], captions=["c"] * 6, **k
@@ -56,6 +60,9 @@ EXAMPLES = {
         [2, 4, 8], {"AE": [3.0, 1.0, 0.9]}, ylabel="nats", elbows={"AE": 4}, **k
     ),
     "vector_field": lambda **k: plots.vector_field(np.eye(2), -np.eye(2), **k),
+    "model_diagram": lambda **k: plots.model_diagram(
+        BLOCKS, losses={(0, 4): "error"}, skips={(1, 3): "s"}, notes={2: "KL"}, **k
+    ),
 }
 LONG_TITLE = "A finding that takes a whole sentence to say, with its number: 3.14 " * 2
 
@@ -503,3 +510,55 @@ def test_draws_a_field_of_zeros_and_a_single_arrow():
 def test_vector_field_refuses(points, vectors, arguments, message):
     with pytest.raises(ValueError, match=message):
         plots.vector_field(points, vectors, **arguments)
+
+
+# --- diagrams -------------------------------------------------------------------
+
+
+def words(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_draws_a_keras_model_with_the_shapes_between_its_parts():
+    size = {"latent_dim": 3, "hidden_units": (8,)}
+    encoder = models.dense_encoder((4, 6, 1), **size)
+    model = models.autoencoder(encoder, models.dense_decoder((4, 6, 1), **size))
+    assert words(plots.model_diagram(model)) == [
+        "4 × 6 × 1",
+        "encoder",
+        "3",
+        "decoder",
+        "4 × 6 × 1",
+    ]
+    assert words(plots.model_diagram(encoder))[-1] == "3"
+
+
+def test_an_arrow_leads_from_each_block_to_the_next_and_over_a_skip():
+    ax = plots.model_diagram(BLOCKS, skips={(1, 3): "skip"})
+    assert len([p for p in ax.patches if isinstance(p, FancyArrowPatch)]) == 4 + 1
+    blocks = [p.get_extents() for p in ax.patches if isinstance(p, Polygon)]
+    for before, after in itertools.pairwise(blocks):
+        assert before.x1 < after.x0
+
+
+@pytest.mark.parametrize(
+    "blocks, arguments, message",
+    [
+        ([], {}, "`blocks` must be at least one block"),
+        ([("a", "cloud")], {}, "one of .*'cloud'"),
+        (["a"], {}, "pairs of a text"),
+        (BLOCKS, {"losses": {(0, 5): "x"}}, r"`losses` must be .* 0 to 4.*\(0, 5\)"),
+        (BLOCKS, {"skips": {(2, 2): "x"}}, r"`skips` must be .*\(2, 2\)"),
+        (BLOCKS, {"notes": {-1: "x"}}, "`notes` must be .*-1"),
+    ],
+)
+def test_model_diagram_refuses(blocks, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        plots.model_diagram(blocks, **arguments)
+
+
+def test_model_diagram_refuses_a_model_that_branches():
+    x = keras.Input((3,))
+    branched = keras.Model(x, [keras.layers.Dense(2)(x), keras.layers.Dense(1)(x)])
+    with pytest.raises(ValueError, match="`blocks` must be a model"):
+        plots.model_diagram(branched)

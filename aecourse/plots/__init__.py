@@ -20,6 +20,7 @@ from aecourse.plots.curves import (
     learning_curves,
     spectrum,
 )
+from aecourse.plots.diagrams import model_diagram
 from aecourse.plots.images import (
     image_grid,
     image_rows,
@@ -43,6 +44,7 @@ __all__ = [
     "latent_scatter",
     "learning_curves",
     "manifold_grid",
+    "model_diagram",
     "spectrum",
     "vector_field",
 ]
