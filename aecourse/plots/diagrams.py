@@ -103,7 +103,7 @@ def model_diagram(blocks, *, losses=None, skips=None, notes=None, title=None, ax
         ax.text(sum(ends) / 2, low - 0.04, text, va="top", color=ACCENT, **words)
     middle = (middles[0] + middles[-1]) / 2
     ax.set(xlim=(middle - length / 2, middle + length / 2))
-    ax.set(ylim=(-depths[-1] - 0.1, above))
+    ax.set(ylim=(-depths[-1] - 0.1, above), xticks=[], yticks=[])
     ax.set_aspect("equal")
     ax.axis("off")
     return ax
