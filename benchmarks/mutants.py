@@ -36,6 +36,7 @@ ROOMS = "objectives losses layers models schedules linear diagnostics".split()
 PACKAGES = "keras jax pytest coverage scipy.stats sklearn.decomposition matplotlib"
 # The first changes the library by itself; the others start processes of their own.
 NO_JUDGES = {"test_checks_bite", "test_benchmarks", "test_backends", "test_devices"}
+NO_JUDGES |= {"test_wheel"}
 PYTEST = "-q --tb=no --assert=plain -p no:cacheprovider -p no:nbval".split()
 REQUIRED = 0.95
 AT_A_TIME = 2
