@@ -38,7 +38,7 @@ STAMP := .venv/.installed
 FOUND := $(shell $(PY) -c 'print(open("$(STAMP)").read().strip())' 2>/dev/null)
 
 .PHONY: help install lab run test test-library test-notebooks lint format notebooks \
-	address browser site seeds bench mutants clean stale
+	address browser site seeds numbers bench mutants clean stale
 
 help:
 	@echo "make lab        open the notebooks in JupyterLab         (BACKEND=jax)"
@@ -51,6 +51,7 @@ help:
 	@echo "make browser    run them in JupyterLab in Chromium       (BACKEND=jax ONLY=01)"
 	@echo "make site       pages of the stored outputs in build/site, links checked"
 	@echo "make seeds      tabulate all claims over seeds           (ONLY=01 SEEDS='0 1')"
+	@echo "make numbers    numbers of the prose that nothing bears out      (ONLY=01)"
 	@echo "make bench      speed beside stock layers and peers      (BENCH_OPTIONS=--quick)"
 	@echo "make mutants    does a test notice each small change?    (ONLY=aecourse/linear)"
 	@echo "make test-library, test-notebooks      one part, one backend (BACKEND=jax)"
@@ -115,6 +116,9 @@ site: $(STAMP)
 
 seeds: $(STAMP)
 	@$(PY) -m tools.seeds --only "$(ONLY)" --seeds $(SEEDS) --backends $(BACKENDS)
+
+numbers: $(STAMP)
+	@$(PY) -m tools.prose_numbers --only "$(ONLY)"
 
 bench: $(STAMP)
 	@$(PY) benchmarks/speed.py $(BENCH_OPTIONS)

@@ -15,7 +15,7 @@ import re
 import nbformat
 import pytest
 
-from tools import address, normal_form
+from tools import address, normal_form, prose_numbers
 from tools import notebooks as tool
 
 MAX_BYTES = 1_000_000
@@ -38,6 +38,11 @@ PRIVATE_WORDS = {
     r"(?<!standard )(?<!absolute )deviations?": "standard deviation",
     r"turns?(?! out| into| to| on| off| the page)": "rotates",
     r"one (?:often |sometimes )?reads|it is said": "the source by name",
+}
+# Numbers of the prose that are sums, sizes or equations, by notebook.
+DERIVED_NUMBERS = {
+    "00_start_here": {"5,000", "4,000"},  # 3,500 + 500 + 1,000; "more than 4,000"
+    "solutions/00_start_here": {"190"},
 }
 EXEMPT_SECTIONS = ("Setup", "Summary", "Exercises", "References")
 
@@ -355,6 +360,16 @@ def its_words_can_be_looked_up(page):
         found = re.search(rf"\b(?:{words})\b", page.prose, re.IGNORECASE)
         if found:
             yield f"{found[0]!r} in the prose: say {better}"
+
+
+@rule
+def its_numbers_are_borne_out(page):
+    if not is_a_lesson(page):
+        return
+    name = f"{'solutions/' * page.is_solution}{page.name}"
+    for number in prose_numbers.unborne(page.notebook, name):
+        if number not in DERIVED_NUMBERS.get(name, ()):
+            yield f"no code, output or table bears out {number!r} in the prose"
 
 
 @rule
@@ -722,6 +737,7 @@ def lesson(*changes):
 
 def test_a_lesson_has_figures_a_diagram_few_claims_and_words_one_can_look_up():
     rules = it_teaches_more_than_it_checks, its_words_can_be_looked_up
+    rules = *rules, its_numbers_are_borne_out
 
     def problems(*changes):
         return [line for rule in rules for line in rule(lesson(*changes))]
@@ -747,6 +763,31 @@ def test_a_lesson_has_figures_a_diagram_few_claims_and_words_one_can_look_up():
     assert problems(fine) == []
 
 
+def test_a_number_of_a_lesson_is_borne_out():
+    said = stdout("loss 8.146, share 0.125, 12,345 images; 2.5e-3\n")
+    measured = add_output("training", said)
+    fine = (
+        "The loss is 8.15, or 8.1; 12.5 % of 12,345 images, 0.0025. In 1986, notebook"
+    )
+    fine += " 14, exercise 33: $x = 9.9$, `9.9`, [1](http://a.b/9.9), 12 of them."
+    assert not list(
+        its_numbers_are_borne_out(lesson(measured, add_source("title", f"\n\n{fine}")))
+    )
+    for number in ("8.2", "8.14", "12.4%", "1,234", "13"):
+        wrong = add_source("title", f"\n\nIt is {number} today.")
+        (line,) = its_numbers_are_borne_out(lesson(measured, wrong))
+        assert repr(number) in line
+    # A table counts where it is named.
+    speed = (prose_numbers.TABLES / "RESULTS.md").read_text(encoding="utf-8")
+    rare = max(re.findall(r"\d+\.\d+", speed), key=len)
+    for words, count in (
+        (f"It is {rare}.", 1),
+        (f"{rare} in benchmarks/RESULTS.md", 0),
+    ):
+        page = lesson(add_source("title", f"\n\n{words}"))
+        assert len(list(its_numbers_are_borne_out(page))) == count
+
+
 @pytest.mark.parametrize("broken", BREAKS, ids=lambda function: function.__name__)
 def test_rule_notices_each_break(broken):
     unnoticed = []
@@ -763,6 +804,7 @@ def test_every_rule_is_broken_once():
         it_is_in_normal_form,
         it_teaches_more_than_it_checks,
         its_words_can_be_looked_up,
+        its_numbers_are_borne_out,
     }  # they have tests of their own
 
 

@@ -6,10 +6,10 @@ python -m tools.normal_form          rewrite all in it, without executing them
 import base64
 import hashlib
 import io
-import re
 import sys
 
 import nbformat
+from nbconvert.preprocessors.coalescestreams import CoalesceStreamsPreprocessor
 from PIL import Image, UnidentifiedImageError
 
 from tools import notebooks
@@ -50,7 +50,10 @@ def normalize(notebook):
             count += 1
             executed = cell.get("execution_count") is not None
             copy.execution_count = count if executed else None
-            copy.outputs = _normal_outputs(cell.get("outputs", []), copy)
+            copy.outputs = _normal_outputs(cell)
+            for output in copy.outputs:
+                if output.output_type == "execute_result":
+                    output.execution_count = copy.execution_count
         if cell.get("attachments"):
             copy.attachments = cell.attachments
         result.cells.append(copy)
@@ -72,33 +75,24 @@ def _compact(encoded):
     return base64.b64encode(compact.getvalue()).decode("ascii")
 
 
-def _normal_outputs(outputs, cell):
+def _normal_outputs(cell):
+    """A code cell's outputs without stderr, widgets and what an execution leaves."""
     kept = []
-    for output in outputs:
+    for output in cell.get("outputs", []):
         output = nbformat.from_dict(output)
-        kind = output.output_type
-        if kind == "stream":
-            if output.name == "stderr":
-                continue
-            if kept and kept[-1].output_type == "stream":
-                kept[-1].text += output.text
-                continue
-        elif kind in ("display_data", "execute_result"):
-            if any(name.startswith(WIDGET) for name in output.data):
-                continue  # without a kernel it is only the text of its repr
-            if "image/png" in output.data:
-                png = output.data["image/png"].strip()
-                output.data["image/png"] = _compact(png)
+        data = output.get("data", {})
+        # A widget without a kernel is only the text of its repr.
+        if output.get("name") == "stderr" or any(k.startswith(WIDGET) for k in data):
+            continue
+        if "image/png" in data:
+            data["image/png"] = _compact(data["image/png"].strip())
+        if data:
             output.metadata = {}
             output.pop("transient", None)
-            if kind == "execute_result":
-                output.execution_count = cell.execution_count
         kept.append(output)
-    for output in kept:
-        if output.output_type == "stream":
-            # As nbval does before it compares: what a progress bar wrote last stays.
-            output.text = re.sub(r"(?m)^.*\r(?=[^\n])", "", output.text)
-    return kept
+    # As nbval does before it compares: what a progress bar wrote last stays.
+    merged = nbformat.v4.new_code_cell(outputs=kept)
+    return CoalesceStreamsPreprocessor().preprocess_cell(merged, {}, 0)[0].outputs
 
 
 def to_text(notebook):
