@@ -19,10 +19,11 @@ replace: \1
 """
 
 # Most of the time of the library's tests is XLA's compiling, on JAX and in TensorFlow's
-# training steps. Without its optimizations it takes half of it; the notebooks are
+# training steps. Without its optimizations it takes a third of it; the notebooks are
 # checked with them. Both backends read the variable when they start.
 QUICK_XLA = (
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_use_fusion_emitters=false"
 )
 
 CELL_TIMEOUT = 600.0  # a dead kernel is noticed only after it

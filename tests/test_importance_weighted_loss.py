@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-import other_backend
 import pytest
 from keras import ops
 from layer_checks import check_layer
@@ -111,37 +110,6 @@ def test_trains_in_half_precision_on_a_float32_bound(policy):
     # Codes and means have 8 bits in bfloat16: 0.4 % of nats of about 10.
     np.testing.assert_allclose(half, np.array(crude(3)(X)), atol=0.2)
     assert np.isfinite(model.fit(X, verbose=0).history["loss"]).all()
-
-
-WRITER = """
-import sys
-import keras
-import numpy as np
-from aecourse import layers, losses, models
-
-x = keras.Input((3, 2))
-encoder = models.dense_encoder((3, 2), 2, hidden_units=(4,), variational=True)
-decoder = models.dense_decoder((3, 2), 2, hidden_units=(4,))
-nll = losses.DiscretizedLogisticNLL(num_levels=4, reduction="none")
-decoder = keras.Model(decoder.input, layers.LearnedVariance()(decoder.output))
-layer = layers.ImportanceWeightedLoss(encoder, decoder, nll=nll, num_samples=7, seed=2)
-model = keras.Model(x, layer(x))
-model.save(f"{sys.argv[2]}/iwae.keras")
-code = np.random.default_rng(0).normal(size=(5, 2))
-np.savez(f"{sys.argv[2]}/iwae.npz", z=code, x_hat=decoder(code))
-"""
-
-
-def test_opens_on_the_other_backend_with_its_likelihood(tmp_path):
-    other_backend.write(WRITER, tmp_path)
-    model = keras.saving.load_model(tmp_path / "iwae.keras")
-    layer, there = model.layers[-1], np.load(tmp_path / "iwae.npz")
-    assert (layer.num_samples, layer.seed) == (7, 2)
-    assert isinstance(layer.nll, losses.DiscretizedLogisticNLL)
-    assert (layer.nll.num_levels, layer.nll.reduction) == (4, "none")
-    np.testing.assert_allclose(layer.decoder(there["z"]), there["x_hat"], atol=1e-5)
-    model.compile("adam")
-    assert np.isfinite(model.fit(np.ones((4, 3, 2)), verbose=0).history["loss"]).all()
 
 
 def test_a_registered_function_is_a_likelihood_and_is_saved(tmp_path):

@@ -5,7 +5,6 @@ Its contract stands with those of the other layers, in test_layers.py.
 
 import keras
 import numpy as np
-import other_backend
 import pytest
 from keras import ops
 
@@ -329,50 +328,6 @@ def test_a_tied_contractive_autoencoder_keeps_its_tie_in_the_file(tmp_path, meth
     again.fit(data, data, verbose=0)
     penalty, decoder = again.layers[1:]
     assert decoder.tied_to is penalty.encoder.layers[-1]
-
-
-WRITER = """
-import sys
-import keras
-import numpy as np
-from aecourse import layers, models
-
-assert keras.config.backend() == sys.argv[1]
-folder = sys.argv[2]
-x = np.random.default_rng(0).random((24, 8, 6, 1)).astype("float32")
-for kind, method in (("dense", "exact"), ("conv", "hutchinson")):
-    if kind == "dense":
-        encoder = models.dense_encoder((8, 6, 1), 3, hidden_units=(6,))
-    else:
-        encoder = models.conv_encoder((8, 6, 1), 3, filters=(6,))
-    inputs = keras.Input((8, 6, 1))
-    options = {"method": method, "num_probes": 2, "seed": 3}
-    z = layers.JacobianPenalty(encoder, 0.1, **options)(inputs)
-    decoder = models.dense_decoder((8, 6, 1), 3, hidden_units=(6,))
-    model = keras.Model(inputs, decoder(z))
-    model.compile("adam", "mse")
-    model.fit(x, x, batch_size=8, verbose=0)
-    model.save(f"{folder}/{kind}.keras")
-    np.savez(f"{folder}/{kind}.npz", x=x, x_hat=model.predict(x, verbose=0))
-"""
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """The folder with the models and outputs of the other backend."""
-    return other_backend.write(WRITER, tmp_path_factory.mktemp("written"))
-
-
-@pytest.mark.parametrize("kind", ["dense", "conv"])
-def test_opens_and_trains_what_the_other_backend_wrote(written, kind):
-    model = keras.saving.load_model(written / f"{kind}.keras")
-    there = np.load(written / f"{kind}.npz", allow_pickle=False)
-    x_hat = model.predict(there["x"], verbose=0)
-    np.testing.assert_allclose(x_hat, there["x_hat"], atol=1e-5)
-    penalty = model.layers[1]
-    assert (penalty.weight, penalty.num_probes, penalty.seed) == (0.1, 2, 3)
-    history = model.fit(there["x"], there["x"], batch_size=8, verbose=0).history
-    assert np.isfinite(history["loss"]).all()
 
 
 def test_building_the_layer_leaves_the_encoder_as_it_was():

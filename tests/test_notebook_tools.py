@@ -11,7 +11,7 @@ import pytest
 from tools import execute, normal_form, notebooks, seeds
 
 pytestmark = pytest.mark.skipif(
-    os.environ["KERAS_BACKEND"] != "jax", reason="no Keras in it: once is enough"
+    os.environ["KERAS_BACKEND"] != "tensorflow", reason="no Keras in it: once is enough"
 )
 
 # As `aecourse.claims` writes a claim; the seed is in the value.
@@ -185,7 +185,7 @@ def test_run_reports_each_notebook_and_writes_pages(shelf, capsys, monkeypatch):
     (shelf / "04_broken.ipynb").write_text("{", encoding="utf-8")
     assert execute.main(["--build", str(shelf / "build")]) == 1
     out = capsys.readouterr().out
-    assert "01_good (jax)" in out and "1 claims hold" in out
+    assert "01_good (tensorflow)" in out and "1 claims hold" in out
     assert "code cell 2 (import os): Kernel died" in out
     assert "code cell 1 (import time): A cell timed out" in out
     assert "code cell 2 (1 / 0) raised ZeroDivisionError" in out
