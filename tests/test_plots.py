@@ -60,6 +60,9 @@ EXAMPLES = {
         [2, 4, 8], {"AE": [3.0, 1.0, 0.9]}, ylabel="nats", elbows={"AE": 4}, **k
     ),
     "vector_field": lambda **k: plots.vector_field(np.eye(2), -np.eye(2), **k),
+    "cloud_with_lines": lambda **k: plots.cloud_with_lines(
+        np.eye(2), {"PCA": [1, 1]}, residuals="PCA", **k
+    ),
     "model_diagram": lambda **k: plots.model_diagram(
         BLOCKS, losses={(0, 4): "error"}, skips={(1, 3): "s"}, notes={2: "KL"}, **k
     ),
@@ -440,6 +443,51 @@ def test_gives_every_size_a_tick_and_rings_the_elbow():
 def test_elbow_curves_refuses(sizes, curves, elbows, message):
     with pytest.raises(ValueError, match=message):
         plots.elbow_curves(sizes, curves, ylabel="error", elbows=elbows)
+
+
+# cloud_with_lines
+
+
+def test_lines_go_through_the_origin_and_residuals_meet_theirs_at_right_angles():
+    points = np.random.default_rng(0).normal(size=(5, 2))
+    ax = plots.cloud_with_lines(
+        points, {"PCA": [2.0, 1.0], "start": [0.0, -3.0]}, residuals="PCA"
+    )
+    cloud, *lines = ax.lines
+    np.testing.assert_allclose(cloud.get_xydata(), points)
+    assert [line.get_label() for line in lines] == ["PCA", "start"]
+    assert [line.get_xy1() for line in lines] == [(0, 0), (0, 0)]
+    assert lines[0].get_color() == plots.COLORS["pca"]
+    segments = np.array(ax.collections[0].get_segments())
+    np.testing.assert_allclose(segments[:, 0], points)
+    np.testing.assert_allclose(segments[:, 1] @ [1.0, -2.0], 0, atol=1e-12)
+    np.testing.assert_allclose((segments[:, 0] - segments[:, 1]) @ [2, 1], 0, atol=1e-9)
+    assert ax.get_aspect() == 1.0
+
+
+def test_arrows_of_a_cloud_start_at_the_origin_and_keep_their_lengths():
+    vectors = np.array([[1.0, 2.0], [-3.0, 0.5]])
+    ax = plots.cloud_with_lines(np.eye(2), {}, arrows={"linear AE": vectors})
+    tails, drawn = arrows(ax)
+    np.testing.assert_array_equal(tails, 0)
+    np.testing.assert_allclose(drawn, vectors)
+    with pytest.raises(ValueError, match=r"`arrows\['a'\]` must have the shape"):
+        plots.cloud_with_lines(np.eye(2), {}, arrows={"a": np.eye(3)})
+
+
+@pytest.mark.parametrize(
+    ("points", "lines", "residuals", "message"),
+    [
+        (np.eye(3), {}, None, r"`points` must have.*points.shape=\(3, 3\)"),
+        (np.eye(2), {"a": [0, 0]}, None, r"`lines\['a'\]` must be two numbers"),
+        (np.eye(2), {"a": [1, 2, 3]}, None, r"`lines\['a'\]` must be two numbers"),
+        (np.eye(2), {"a": [1, np.nan]}, None, r"`lines\['a'\]` must be finite"),
+        (np.eye(2), {"a": [1, 2]}, "b", r"`residuals` must be one of \['a'\]"),
+    ],
+)
+def test_cloud_with_lines_refuses(points, lines, residuals, message):
+    with pytest.raises(ValueError, match=message):
+        plots.cloud_with_lines(points, lines, residuals=residuals)
 
 
 # vector_field

@@ -15,6 +15,7 @@ from aecourse.checks import needs
 with needs("matplotlib"):
     import matplotlib  # noqa: F401
 
+from aecourse.plots.clouds import cloud_with_lines
 from aecourse.plots.curves import (
     elbow_curves,
     learning_curves,
@@ -38,6 +39,7 @@ from aecourse.plots.styles import (
 __all__ = [
     "COLORS",
     "STYLES",
+    "cloud_with_lines",
     "elbow_curves",
     "image_grid",
     "image_rows",

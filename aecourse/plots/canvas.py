@@ -88,3 +88,14 @@ def check_length(name, value, expected, counted):
             f"Argument `{name}` must have one string for each of the {expected} "
             f"{counted}. Received: len({name})={len(value)}"
         )
+
+
+def plane(name, value, shape):
+    """Finite points of two coordinates, or a refusal."""
+    value = finite_array(name, value, ndim=2, shape=shape)
+    if value.shape[1] != 2:
+        raise ValueError(
+            f"Argument `{name}` must have the shape {shape}. "
+            f"Received: {name}.shape={value.shape}"
+        )
+    return value

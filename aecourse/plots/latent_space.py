@@ -9,7 +9,14 @@ from aecourse.checks import (
     finite_array,
     refuse,
 )
-from aecourse.plots.canvas import WIDTH, even_steps, spacing, spread_apart, titled_axes
+from aecourse.plots.canvas import (
+    WIDTH,
+    even_steps,
+    plane,
+    spacing,
+    spread_apart,
+    titled_axes,
+)
 from aecourse.plots.images import grid_images
 from aecourse.plots.styles import CLASS_COLORS, CLASS_MARKERS, STYLES
 
@@ -52,7 +59,7 @@ def latent_scatter(
     ['0', '7']
     >>> plt.close(ax.figure)
     """
-    z, y = _plane("z", z, "(num_examples, 2)"), np.asarray(y)
+    z, y = plane("z", z, "(num_examples, 2)"), np.asarray(y)
     if y.shape != z.shape[:1] or not np.issubdtype(y.dtype, np.integer):
         raise ValueError(
             f"Argument `y` must hold {len(z)} whole numbers, one per code. "
@@ -216,7 +223,7 @@ def vector_field(
     [-0.0, -0.5, -0.0]
     >>> plt.close(ax.figure)
     """
-    points = _plane("points", points, "(num_points, 2)")
+    points = plane("points", points, "(num_points, 2)")
     vectors = finite_array("vectors", vectors)
     check_same_shape("vectors", vectors.shape, "points", points.shape)
     if model not in STYLES:
@@ -245,14 +252,3 @@ def vector_field(
     ax.set(xlabel=axis_labels[0], ylabel=axis_labels[1])
     ax.set_aspect("equal", adjustable="datalim")
     return ax
-
-
-def _plane(name, value, shape):
-    """Finite points of two coordinates, or a refusal."""
-    value = finite_array(name, value, ndim=2, shape=shape)
-    if value.shape[1] != 2:
-        raise ValueError(
-            f"Argument `{name}` must have the shape {shape}. "
-            f"Received: {name}.shape={value.shape}"
-        )
-    return value

@@ -34,7 +34,7 @@ def exercise_1(principal_axes):
 
 @check
 def exercise_2(angle_within):
-    """Check `angle_within(eigenvalues, k, fraction)` by formula (3)."""
+    """Check `angle_within(eigenvalues, k, fraction)` by formula (2)."""
     eigenvalues = np.array([5.0, 3.0, 2.0, 1.98, 1.0, 0.5])
     for k, fraction in ((1, 0.01), (2, 0.002), (4, 0.1)):
         angle = float(angle_within(eigenvalues.copy(), k, fraction))
@@ -68,7 +68,7 @@ def exercise_4(escape_direction):
         w = u[:, wrong].T
         pair = escape_direction(u.copy(), list(wrong))
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            return "return two things: dW and dW'"
+            return "return two things: dV and dW"
         dw, dw_dec = (np.asarray(part) for part in pair)
         if dw.shape != (3, 8) or dw_dec.shape != (8, 3):
             return f"the shapes are {dw.shape} and {dw_dec.shape}"
