@@ -5,8 +5,9 @@
 Trains autoencoders with a code of 30 numbers on the 3,500 training digits of the subset
 and prints a Markdown table: the squared error of a validation image, summed over its
 pixels, for each seed, with mean and standard deviation. All share the optimizer, the
-schedule and the batch size; "jittered" digits are deformed a little, anew in every
-epoch, and less towards the end.
+schedule and the batch size. Each row has the initial learning rate that was best for it
+with the first seed: a rate that suits a wide network can starve a narrow one.
+"jittered" digits are deformed a little, anew in every epoch, and less towards the end.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from aecourse import datasets
 
 LATENT_DIM = 30
 BATCH_SIZE = 100
-LEARNING_RATE = 3e-3
+LEARNING_RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 # Hidden layers of the encoder (the decoder mirrors them), epochs, jittered digits.
 ROWS = (
     ((), 40, False),
@@ -62,12 +63,13 @@ def squared_error(x, x_hat):
     return ops.sum(ops.square(x - x_hat), axis=(1, 2, 3))
 
 
-def validation_error(digits, hidden_units, epochs, jittered, seed):
+def validation_error(digits, row, learning_rate, seed):
     """Train one autoencoder; the squared error of a validation image."""
+    hidden_units, epochs, jittered = row
     runtime.seed_everything(seed)
     model = build(hidden_units)
     num_steps = epochs * (len(digits.x_train) // BATCH_SIZE)
-    rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, num_steps)
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, num_steps)
     model.compile(keras.optimizers.Adam(rate), squared_error)
     if jittered:
         data = datasets.JitteredImages(
@@ -88,17 +90,22 @@ def main():
     seeds = parser.parse_args().seeds
     digits = datasets.load_mnist()
     print(f"{runtime.describe()}; seeds {', '.join(map(str, seeds))}\n")
-    heading = ["hidden layers", "epochs", "digits", *map(str, seeds), "mean ± sd"]
+    heading = ["hidden layers", "epochs", "digits", "learning rate"]
+    heading += [*map(str, seeds), "mean ± sd"]
     for row in (heading, ["---"] * len(heading)):
         print(f"| {' | '.join(row)} |")
-    for hidden_units, epochs, jittered in ROWS:
-        found = [
-            validation_error(digits, hidden_units, epochs, jittered, seed)
-            for seed in seeds
-        ]
+    for setting in ROWS:
+        first = {
+            rate: validation_error(digits, setting, rate, seeds[0])
+            for rate in LEARNING_RATES
+        }
+        best = min(first, key=first.get)
+        found = [first[best]]
+        found += [validation_error(digits, setting, best, seed) for seed in seeds[1:]]
         spread = statistics.stdev(found) if len(found) > 1 else 0.0
+        hidden_units, epochs, jittered = setting
         row = ["-".join(map(str, hidden_units)) or "none", str(epochs)]
-        row += ["jittered" if jittered else "as they are"]
+        row += ["jittered" if jittered else "as they are", f"{best:g}"]
         row += [f"{error:.2f}" for error in found]
         row += [f"{statistics.mean(found):.2f} ± {spread:.2f}"]
         print(f"| {' | '.join(row)} |", flush=True)

@@ -4,12 +4,12 @@ Nothing is executed and no other machine is asked, when the site is built or whe
 read.
 """
 
+import importlib.metadata
 import inspect
 import itertools
 import posixpath
 import re
 import sys
-import tomllib
 from pathlib import Path
 
 import nbformat
@@ -23,13 +23,10 @@ sys.path.insert(0, str(ROOT))
 
 from tools import address, notebooks  # noqa: E402
 
-_about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-_about = _about["project"]
-
 project = "aecourse"
 author = "the aecourse authors"
 copyright = "the aecourse authors. Code Apache-2.0, prose and figures CC BY 4.0"
-version = release = _about["version"]
+version = release = importlib.metadata.version("aecourse")
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 extensions += ["sphinx_copybutton"]

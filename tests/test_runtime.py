@@ -16,8 +16,14 @@ BACKEND = keras.config.backend()
 
 def python(code, **variables):
     """Run code in a fresh Python; return the finished process."""
-    # JAX, loaded in this process, has set TensorFlow's level of logging.
-    inherited = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    # JAX, loaded in this process, has set TensorFlow's level of logging, and
+    # `quiet_start` the precision of products.
+    set_here = (
+        "TF_CPP_MIN_LOG_LEVEL",
+        "JAX_DEFAULT_MATMUL_PRECISION",
+        "NVIDIA_TF32_OVERRIDE",
+    )
+    inherited = {k: v for k, v in os.environ.items() if k not in set_here}
     return subprocess.run(
         [sys.executable, "-c", code],
         env={**inherited, **variables},
@@ -43,6 +49,17 @@ def test_starts_and_trains_without_a_line_and_gives_the_error_stream_back():
     )
     assert (process.returncode, process.stdout) == (0, "")
     assert process.stderr == "native python\n"
+
+
+def test_asks_a_gpu_for_all_bits_of_float32_unless_the_reader_chose():
+    names = ("JAX_DEFAULT_MATMUL_PRECISION", "NVIDIA_TF32_OVERRIDE")
+    code = (
+        "import os; from aecourse import runtime; runtime.quiet_start()\n"
+        f"print(*(os.environ[name] for name in {names}))"
+    )
+    assert python(code).stdout == "highest 0\n"
+    chosen = dict(zip(names, ("tensorfloat32", "1"), strict=True))
+    assert python(code, **chosen).stdout == "tensorfloat32 1\n"
 
 
 def test_gives_the_error_stream_back_when_the_import_fails():

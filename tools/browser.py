@@ -11,9 +11,7 @@ cut off, complaints in the console. Whether claims hold is for nbval. It runs on
 import contextlib
 import functools
 import os
-import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +19,7 @@ import time
 from pathlib import Path
 
 import nbformat
+from jupyter_server.serverapp import list_running_servers
 
 from tools import notebooks
 
@@ -77,12 +76,6 @@ _SETTINGS = {
 }
 
 
-def _answers(port):
-    """Whether something listens at a port of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @contextlib.contextmanager
 def laboratory(folder, backend):
     """Yield the address of a notebook, `{}`, in this Python's JupyterLab on `folder`.
@@ -94,14 +87,10 @@ def laboratory(folder, backend):
             target = Path(own, "lab/user-settings/@jupyterlab", name)
             target.parent.mkdir(parents=True)
             target.with_suffix(".jupyterlab-settings").write_text(values)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
-        command += [f"--ServerApp.port={port}", f"--ServerApp.root_dir={folder}"]
+        command += [f"--ServerApp.root_dir={folder}"]
         names = "CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR", "PATH"
-        environment = {f"JUPYTER_{name}": own for name in names}
-        environment |= {"JUPYTER_TOKEN": secrets.token_hex(), "IPYTHONDIR": own}
+        environment = {f"JUPYTER_{name}": own for name in names} | {"IPYTHONDIR": own}
         environment |= {"KERAS_BACKEND": backend, "JUPYTER_PREFER_ENV_PATH": "1"}
         with open(Path(own, "log"), "w+") as log:
             server = subprocess.Popen(
@@ -109,13 +98,13 @@ def laboratory(folder, backend):
             )
             try:
                 end = time.monotonic() + START_TIMEOUT
-                while not _answers(port):
+                while not (running := list(list_running_servers(own))):
                     if server.poll() is not None or time.monotonic() > end:
                         log.seek(0)
                         raise SystemExit(f"JupyterLab does not start:\n{log.read()}")
                     time.sleep(0.3)
-                token = environment["JUPYTER_TOKEN"]
-                yield f"http://127.0.0.1:{port}/lab/tree/{{}}.ipynb?reset&token={token}"
+                address = "{url}lab/tree/{{}}.ipynb?reset&token={token}"
+                yield address.format(**running[0])
             finally:
                 server.terminate()
                 server.wait(60)
