@@ -242,19 +242,7 @@ def test_an_unregistered_class_is_noticed():
 
 # --- signatures
 
-MODULES = (
-    "claims",
-    "datasets",
-    "diagnostics",
-    "layers",
-    "linear",
-    "losses",
-    "models",
-    "objectives",
-    "plots",
-    "runtime",
-    "schedules",
-)
+MODULES = sorted({module_of(path) for path in FILES} - {"__init__", "checks"})
 # The sentence, the value and what is required of it: a claim reads like one.
 POSITIONAL = {"claims.check": 3}
 
@@ -311,11 +299,6 @@ def test_arguments_after_the_second_are_keyword_only(name):
     module = importlib.import_module(f"aecourse.{name}")
     assert list(public_callables(module))
     assert too_many_positional(module, name) == []
-
-
-def test_every_public_module_is_looked_at():
-    found = {module_of(path) for path in FILES} - {"__init__", "checks"}
-    assert found == set(MODULES)
 
 
 def test_a_third_positional_argument_is_noticed():

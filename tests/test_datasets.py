@@ -928,5 +928,5 @@ def test_refuses_a_batch_that_is_not_there(gray, index):
 
 
 def test_refuses_a_stored_model_that_is_not_there():
-    with pytest.raises(datasets.DataError, match="'nobody'.*deep_digits"):
+    with pytest.raises(datasets.DataError, match="'nobody'.*remedies_plain"):
         files.stored_model("nobody")

@@ -19,19 +19,12 @@ MODULES = ["aecourse"] + [
 ]
 # Built by `variational_autoencoder`, whose example shows it.
 SHOWN_ELSEWHERE = {"aecourse.models.variational.VariationalAutoencoder"}
-# Modules whose every public function and class shows how it is used.
-SHOWN = (
-    "claims",
-    "diagnostics",
-    "layers",
-    "linear",
-    "losses",
-    "models",
-    "objectives",
-    "plots",
-    "runtime",
-    "schedules",
-)
+# Every public function and class of these shows how it is used.
+SHOWN = [
+    module.name
+    for module in pkgutil.iter_modules(aecourse.__path__)
+    if module.name not in ("checks", "datasets")
+]
 
 
 def examples():

@@ -142,7 +142,7 @@ def stored_model(name):
     the table of `data/README.md`.
 
     Args:
-        name: Name of the model, such as `"deep_digits"`.
+        name: Name of the model, such as `"remedies_plain"`.
 
     Returns:
         `pathlib.Path` of a `.keras` file.
@@ -152,8 +152,8 @@ def stored_model(name):
 
     Example:
 
-    >>> stored_model("deep_digits").name
-    'deep_digits.keras'
+    >>> stored_model("remedies_plain").name
+    'remedies_plain.keras'
     """
     path = MODELS / f"{name}.keras"
     if not path.is_file():
