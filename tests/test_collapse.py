@@ -133,6 +133,33 @@ def test_sums_over_the_batch_on_both_sides_cancel():
         assert meter.kl_weight == pytest.approx(batch_size, rel=1e-3)
 
 
+def test_the_batch_is_that_of_fit_by_default():
+    vae = functional_vae(kl_batch)
+    vae.compile(loss="mse")
+    meter = diagnostics.effective_beta(vae, X)
+    assert meter.kl_weight == pytest.approx(32, rel=1e-3)
+
+
+def test_eight_examples_are_enough():
+    vae = functional_vae(kl_sum)
+    vae.compile(loss="mse")
+    meter = diagnostics.effective_beta(vae, X[:8])
+    assert meter.value == pytest.approx(d / 2, rel=1e-3)
+
+
+def test_cross_entropy_of_many_examples_is_not_taken_for_squared_error():
+    # Averaged over many outputs near 1/2, it is a multiple of it but for a thousandth.
+    x = keras.Input((784,))
+    heads = [keras.layers.Dense(3, name=name)(x) for name in ("z_mean", "z_log_var")]
+    z = AddKL(kl_sum)(heads)
+    vae = keras.Model(x, keras.layers.Dense(784, activation="sigmoid")(z))
+    vae.compile(loss="binary_crossentropy")
+    data = np.random.default_rng(0).random((256, 784)) < 0.2
+    meter = diagnostics.effective_beta(vae, data, batch_size=256)
+    assert meter.kind == "bernoulli"
+    assert meter.value == pytest.approx(784, rel=1e-3)
+
+
 def course_vae(beta=1.0, free_bits=0.0, shape=(4, 3, 1)):
     encoder = models.dense_encoder(
         shape, LATENT_DIM, hidden_units=(16,), variational=True
@@ -182,6 +209,18 @@ def test_a_constant_and_weight_decay_drop_out(regularizer):
     assert diagnostics.effective_beta(vae, X).value == pytest.approx(d / 2, rel=1e-3)
 
 
+def test_a_small_kl_is_read_beside_a_large_constant():
+    # Float32 rounds a sum near 2,000 by up to 6e-5: as much as the smallest KL of the
+    # measurement costs at this price, some 1e-2 nats, but not the largest, some 100.
+    for kind, loss in (("gaussian", squared), ("bernoulli", logit_bce)):
+        vae = functional_vae(lambda m, v: 0.003 * kl_sum(m, v) + 2000.0)
+        vae.compile(loss=summed(loss))
+        meter = diagnostics.effective_beta(vae, X)
+        assert meter.kind == kind
+        assert meter.kl_weight == pytest.approx(0.003, rel=2e-3)
+        assert meter.reconstruction_weight == pytest.approx(1.0, rel=1e-3)
+
+
 def test_a_collapsed_model_reads_the_same_and_stays_as_it_was():
     vae = course_vae(beta=4.0)
     vae.compile(loss=losses.BernoulliNLL(), optimizer="sgd")
@@ -216,6 +255,156 @@ class OwnLoss(keras.Model):
 
     def compute_loss(self, x, y, y_pred, sample_weight=None):
         return ops.mean(ops.square(y - y_pred)) + kl_mean(*self.encoder(x))
+
+
+class NoteTraining(keras.layers.Layer):
+    """Keeps the value of `training` of each call in the list `noted`."""
+
+    noted = []
+
+    def call(self, x, training=None):
+        self.noted.append(training)
+        return x
+
+
+class Noted(keras.Model):
+    """A VAE whose loss keeps what it is asked for in the list `asked`.
+
+    The encoder has one kernel, of a convolution as large as the image.
+    """
+
+    asked = []
+
+    def __init__(self, slope=1.0):
+        super().__init__()
+        image = keras.Input((5, 3, 2))
+        h = keras.layers.Conv2D(2 * LATENT_DIM, (5, 3), name="heads")(image)
+        h = keras.layers.Reshape((2 * LATENT_DIM,))(NoteTraining()(h))
+        z_mean, z_log_var = ops.split(h, 2, axis=-1)
+        self.encoder = keras.Model(image, [z_mean, slope * z_log_var])
+        self.decoder = keras.layers.Dense(30)
+        self(np.zeros((1, 5, 3, 2)))
+        self.compile(loss="mse")
+        Noted.asked.clear()
+        NoteTraining.noted.clear()
+
+    def call(self, x):
+        return ops.reshape(self.decoder(self.encoder(x)[0]), (-1, 5, 3, 2))
+
+    def compute_loss(self, x, y, y_pred, sample_weight=None):
+        heads = self.encoder(x, training=False)
+        kernel = self.encoder.get_layer("heads").kernel.value
+        kl = ops.sum(correct_kl(*heads), axis=-1)
+        asked = [ops.convert_to_numpy(one) for one in (x, y, y_pred, kernel, kl)]
+        Noted.asked.append(asked)
+        return ops.mean(ops.square(y - y_pred)) + ops.mean(kl)
+
+    def asked_of_error(self):
+        """Inputs and outputs where the target is the input."""
+        return [(x, y_pred) for x, y, y_pred, *_ in self.asked if y.any()]
+
+    def asked_of_kl(self):
+        """Inputs, kernels and KL where target and output are constants."""
+        return [(x, *rest) for x, y, _, *rest in self.asked if not y.any()]
+
+
+# The first pixel of an image is its number.
+NUMBERED = np.random.default_rng(0).uniform(0, 0.4, size=(2001, 5, 3, 2))
+NUMBERED[:, 0, 0, 0] = np.arange(2001) / 5000
+
+
+def numbers_of(x):
+    return np.round(x[:, 0, 0, 0] * 5000).astype(int)
+
+
+def test_the_price_of_an_error_is_read_at_outputs_that_vary_in_all_ways():
+    vae = Noted()
+    diagnostics.effective_beta(vae, NUMBERED, batch_size=20)
+    asked = vae.asked_of_error()
+    for x, _ in asked:  # from the first example to the last
+        numbers = numbers_of(x)
+        assert (len(x), numbers[0], numbers[-1]) == (20, 0, 2000)
+        np.testing.assert_allclose(np.diff(numbers), 2000 / 19, atol=1)
+    outputs = np.stack([y_pred.reshape(20, 30) for _, y_pred in asked])
+    changes = outputs[1:] - 0.5
+    assert np.all(outputs[0] == 0.5)
+    assert -0.45 < changes.min() < -0.4
+    assert 0.4 < changes.max() < 0.45
+    # All features, a third and one, or five that may coincide; examples differ.
+    num_moved = (changes != 0).any(axis=1).sum(axis=1)
+    assert list(num_moved[::3]) == [30] * 4
+    assert list(num_moved[1::3]) == [11] * 4
+    assert num_moved[2::3].max() == 5
+    assert np.abs(changes).max(axis=2).std(axis=1).min() > 0.05
+
+
+def test_the_price_of_a_nat_is_read_at_encoders_of_all_scales():
+    vae = Noted()
+    diagnostics.effective_beta(vae, NUMBERED, batch_size=20)
+    asked = vae.asked_of_kl()
+    gains = [kernel.std() * np.sqrt(30) for _, kernel, _ in asked]
+    # Each kernel for four batches, of 180 numbers: 5 %, and three times as much.
+    np.testing.assert_allclose(gains, np.repeat(2.0 ** np.arange(-3, 4), 4), rtol=0.16)
+    assert max(np.abs(kernel).max() / kernel.std() for _, kernel, _ in asked) < 5
+    nats = np.reshape([kl.mean() for *_, kl in asked], (7, 4))
+    assert np.all(np.diff(nats, axis=1) > 0)
+    # A thousand of the 2,001 examples, evenly spread.
+    numbers = np.concatenate([numbers_of(x) for x, *_ in asked])
+    assert set(numbers) <= set(np.linspace(0, 2000, 1000).round())
+    assert len(set(numbers)) > 200
+    # Dropout and the like stay off.
+    assert NoteTraining.noted
+    assert True not in NoteTraining.noted
+
+
+def test_an_encoder_of_over_a_thousand_nats_is_passed_over():
+    def largest(scale):
+        vae = Noted(slope=0.0)
+        diagnostics.effective_beta(vae, scale * NUMBERED, batch_size=250)
+        asked = vae.asked_of_kl()
+        nats = np.mean([kl.mean() for *_, kl in asked[-4:]])
+        return asked[-1][1].std() * np.sqrt(30), nats
+
+    gain, nats = largest(1.0)
+    assert gain == pytest.approx(8, rel=0.16)
+    # The KL is half the squared mean, in proportion to the squared input.
+    gain, less = largest(np.sqrt(1500 / nats))
+    assert gain == pytest.approx(4, rel=0.16)
+    assert 200 < less < 1000
+
+
+def test_the_seed_is_that_of_the_random_outputs_and_kernels():
+    first, again, other = [], [], []
+    for asked, seed in ((first, {}), (again, {"seed": 0}), (other, {"seed": 1})):
+        vae = Noted()
+        diagnostics.effective_beta(vae, NUMBERED[:20], batch_size=8, **seed)
+        asked += [vae.asked[1][2], vae.asked[-1][3]]
+    for one, same, another in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(one, same)
+        assert np.abs(one - another).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("loss", "activation"),
+    [("mse", None), ("binary_crossentropy", "sigmoid"), (mean_bce(), None)],
+)
+def test_the_price_of_a_nat_is_read_where_the_reconstruction_costs_nothing(
+    loss, activation
+):
+    costs, elementwise = [], keras.losses.get(loss)
+
+    def noted(y_true, y_pred):
+        cost = elementwise(y_true, y_pred)
+        y_true = ops.convert_to_numpy(y_true)
+        assert 0 <= y_true.min() <= y_true.max() <= 1
+        costs.append(float(ops.mean(cost)))
+        return cost
+
+    vae = functional_vae(kl_sum, activation=activation)
+    vae.compile(loss=noted)
+    diagnostics.effective_beta(vae, X)
+    assert len(costs) >= 13 + 4
+    assert np.abs(costs[13:]).max() < 1e-6  # Keras keeps probabilities below 1 - 1e-7
 
 
 def test_effective_beta_reads_a_model_with_its_own_compute_loss():
@@ -269,6 +458,13 @@ def test_training_collapses_where_the_meter_says_so(beta):
     # gradients leave it within a third, and within a hundredth.
     assert variance > 0.2 if beta < 4 else variance < 0.01
     assert meter.collapses == (beta > 4)
+
+
+def test_the_critical_value_itself_collapses():
+    weights = {"reconstruction_weight": 1.0, "kl_weight": 1.0}
+    for value, collapses in ((1.9, False), (2.0, True), (2.1, True)):
+        meter = diagnostics.EffectiveBeta("gaussian", value, critical=2.0, **weights)
+        assert meter.collapses is collapses
 
 
 # critical_value
@@ -340,6 +536,12 @@ def test_constant_features_do_not_count():
     assert diagnostics.critical_value(np.ones((5, 3)), "gaussian") == 0.0
 
 
+def test_one_feature_is_enough_for_a_critical_value():
+    x = np.array([0.0, 0.0, 0.0, 1.0])[:, None]
+    assert diagnostics.critical_value(x, "bernoulli") == pytest.approx(1.0)
+    assert diagnostics.critical_value(x, "gaussian") == pytest.approx(3 / 16)
+
+
 def test_independent_binary_features_have_a_critical_value_of_one():
     # All 2^6 binary strings: uncorrelated, so D^-1/2 Sigma D^-1/2 is the identity.
     x = (np.arange(64)[:, None] >> np.arange(6)) & 1
@@ -354,6 +556,8 @@ def test_independent_binary_features_have_a_critical_value_of_one():
         (X * np.nan, "gaussian", "`x` must be finite"),
         (X[:1], "gaussian", "`x` must be at least 2 examples"),
         (255 * X, "bernoulli", r"`x` must be in \[0, 1\]"),
+        (1.5 * X, "bernoulli", r"`x` must be in \[0, 1\]"),
+        (X - 0.5, "bernoulli", r"`x` must be in \[0, 1\]"),
     ],
 )
 def test_critical_value_refuses(x, likelihood, message):
@@ -400,9 +604,25 @@ REFUSED = {
     "two losses": (
         lambda: compiled(
             functional_vae(kl_sum),
-            lambda y, p: ops.mean(squared(y, p) + ops.abs(y - p), axis=-1),
+            lambda y, p: 1e-2 * ops.mean(squared(y, p) + ops.abs(y - p), axis=-1),
         ),
         "`vae`.*squared error or to the binary cross-entropy",
+    ),
+    "reward for an error": (
+        lambda: compiled(functional_vae(kl_sum), lambda y, p: -squared(y, p)),
+        "`vae`.*squared error or to the binary cross-entropy",
+    ),
+    "no price of an error": (
+        lambda: compiled(functional_vae(kl_sum), lambda y, p: 0 * squared(y, p)),
+        "`vae`.*squared error or to the binary cross-entropy",
+    ),
+    "rounded away": (
+        lambda: compiled(functional_vae(lambda m, v: kl_sum(m, v) + 1e6)),
+        "`vae`.*none that hides it",
+    ),
+    "not a number": (
+        lambda: compiled(functional_vae(lambda m, v: kl_sum(m, v) + np.nan)),
+        "`vae`.*none that hides it",
     ),
     "two outputs": (lambda: compiled(two_outputs()), "`vae`.*one output"),
     "free bits": (
@@ -411,7 +631,7 @@ REFUSED = {
     ),
     "penalty on the code": (
         lambda: compiled(
-            functional_vae(lambda m, v: kl_sum(m, v) + ops.mean(ops.abs(m)))
+            functional_vae(lambda m, v: 0.01 * (kl_sum(m, v) + ops.mean(ops.abs(m))))
         ),
         "`vae`.*multiple of the KL",
     ),
@@ -450,6 +670,15 @@ def test_effective_beta_refuses_arguments(arguments, message):
     vae = compiled(functional_vae(kl_sum))
     with pytest.raises(ValueError, match=message):
         diagnostics.effective_beta(vae, **({"x": X} | arguments))
+
+
+def test_effective_beta_refuses_examples_that_are_all_alike():
+    vae = compiled(functional_vae(kl_sum))
+    alike = np.repeat(X[:1], 60, axis=0)
+    nearly = alike + 1e-6 * np.random.default_rng(0).random(alike.shape)
+    for x in (alike, nearly):
+        with pytest.raises(ValueError, match="`encoder` must be .* kernels and on `x`"):
+            diagnostics.effective_beta(vae, x)
 
 
 def test_effective_beta_refuses_an_encoder_that_its_kernels_do_not_move():

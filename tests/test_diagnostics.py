@@ -112,6 +112,9 @@ def test_counts_the_axes_whose_mean_varies_over_the_data():
     assert diagnostics.active_units(z_mean) == 2
     assert diagnostics.active_units(z_mean, threshold=0.5) == 1
     assert diagnostics.active_units(z_mean, threshold=0.001) == 3
+    # A variance at the threshold is not above it.
+    assert diagnostics.active_units(z_mean, threshold=1.0) == 0
+    assert diagnostics.active_units(z_mean, threshold=0) == 3
     assert type(diagnostics.active_units(z_mean)) is int
 
 
@@ -239,7 +242,19 @@ def test_does_not_depend_on_the_batch_size(batch_size):
     )
 
 
-def test_compiles_one_shape_only():
+@pytest.mark.parametrize(
+    ("estimate", "num_samples", "options", "num_codes"),
+    [
+        # Three calls of 9 codes an example, which fills the batch best.
+        (diagnostics.importance_sampled_nll, 25, {"batch_size": 10}, 9),
+        (diagnostics.importance_sampled_nll, 3, {"batch_size": 10}, 9),
+        (diagnostics.importance_sampled_nll, 3, {"batch_size": 100}, 33),
+        # 2,000 codes at once by default.
+        (diagnostics.importance_sampled_nll, 3000, {}, 1500),
+        (diagnostics.importance_weighted_bound, 4096, {}, 1366),
+    ],
+)
+def test_compiles_one_shape_only(estimate, num_samples, options, num_codes):
     shapes = []
 
     class Decoder(keras.layers.Layer):
@@ -247,16 +262,25 @@ def test_compiles_one_shape_only():
             shapes.append(tuple(z.shape))
             return ops.matmul(z, ops.cast(W.T, "float32"))
 
-    diagnostics.importance_sampled_nll(
+    estimate(
         linear_encoder(),
         Decoder(),
         x=linear_data(11),
-        num_samples=25,
-        batch_size=10,
+        num_samples=num_samples,
         nll=gaussian_nll,
+        **options,
     )
-    # Traced with symbols, then compiled once: three calls of 9 codes an example.
-    assert shapes[1:] == [(9, LATENT_DIM)]
+    # Traced with symbols, then compiled once.
+    assert shapes[1:] == [(num_codes, LATENT_DIM)]
+
+
+def test_draws_a_hundred_samples_from_seed_zero_by_default():
+    models = linear_encoder(3 * EXACT_VARIANCE), linear_decoder()
+    options = {"x": linear_data(5), "nll": gaussian_nll}
+    np.testing.assert_array_equal(
+        diagnostics.importance_sampled_nll(*models, **options),
+        diagnostics.importance_sampled_nll(*models, **options, num_samples=100, seed=0),
+    )
 
 
 def test_the_same_seed_repeats_the_estimate_and_another_does_not():
@@ -301,11 +325,16 @@ def test_shows_a_progress_bar_only_when_asked(capsys):
         ({"batch_size": 0}, "`batch_size` must be.*Received: batch_size=0"),
         ({"seed": -1}, "`seed` must be.*Received: seed=-1"),
         ({"x": np.full((2, NUM_FEATURES), np.nan)}, "`x` must be finite"),
+        ({"x": [[0.0, 0.0, 0.0, 0.0, np.inf]]}, "`x` must be finite.*with 1 NaN or"),
         ({"x": np.zeros((0, NUM_FEATURES))}, r"`x` must have.*x.shape=\(0, 5\)"),
         ({"x": np.zeros(NUM_FEATURES)}, r"`x` must have.*x.shape=\(5,\)"),
         (
             {"x": np.full((2, 5), 255.0), "nll": objectives.bernoulli_nll},
             r"`x` must lie in \[0, 1\].*x.max\(\)=255",
+        ),
+        (
+            {"x": [[0.0, 1.5, 1.0, 1.0, 1.0]], "nll": objectives.bernoulli_nll},
+            r"`x` must lie in \[0, 1\].*x.max\(\)=1.5",
         ),
         (
             {"x": np.full((2, 5), -0.5), "nll": objectives.bernoulli_nll},
@@ -373,6 +402,7 @@ def test_finds_the_nearest_images_first():
 
 def test_no_example_is_its_own_neighbor_unless_it_is_there_twice():
     indices, distances = diagnostics.nearest_neighbors(None, IMAGES)
+    assert indices.shape == distances.shape == (30, 1)
     assert not np.any(indices[:, 0] == np.arange(30))
     assert distances.min() > 0.1
     twice = np.concatenate([IMAGES, IMAGES[3:4]])
@@ -415,6 +445,9 @@ def test_off_manifold_distance_is_in_units_of_the_median_among_real_neighbors():
     x = np.array([0.0, 5.0, -4.0])[:, None]
     measured = diagnostics.off_manifold_distance(x, reference)
     np.testing.assert_allclose(measured, [0.0, 2.0, 4.0])
+    # Two real images are enough for a unit.
+    measured = diagnostics.off_manifold_distance(x, np.array([[1.0], [3.0]]))
+    np.testing.assert_allclose(measured, [0.5, 1.0, 2.5])
     # No unit and no origin of the intensities matters.
     measured = diagnostics.off_manifold_distance(5 * x + 3, 5 * reference + 3)
     np.testing.assert_allclose(measured, [0.0, 2.0, 4.0])
@@ -455,6 +488,9 @@ def test_a_line_starts_and_ends_at_its_ends(spherical):
     np.testing.assert_allclose(one, line[2], atol=1e-12)
     back = diagnostics.interpolate(b, a, num_steps=9, spherical=spherical)
     np.testing.assert_allclose(back[:, ::-1], line, atol=1e-12)
+    # Two steps are the two ends.
+    ends = diagnostics.interpolate(a, b, num_steps=2, spherical=spherical)
+    np.testing.assert_allclose(ends, np.stack([a, b], axis=1), atol=1e-12)
 
 
 def test_a_straight_line_has_equal_steps():
@@ -493,6 +529,9 @@ def test_a_spherical_line_of_no_angle_is_straight(angle):
         ([0.0], [1.0], 1, False, "`num_steps` must be.*at least 2"),
         ([1.0, 0.0], [0.0, 0.0], 3, True, "`z_end` must be away from the origin"),
         ([1.0, 0.0], [-2.0, 0.0], 3, True, "`z_end` must be in a direction"),
+        # One pair of two is enough.
+        (np.eye(2), [[1.0, 0.0], [0.0, 0.0]], 3, True, "`z_end` must be away"),
+        (np.eye(2), [[1.0, 0.0], [0.0, -3.0]], 3, True, "`z_end` must be in a dir"),
     ],
 )
 def test_interpolate_refuses(z_start, z_end, num_steps, spherical, message):
@@ -520,12 +559,30 @@ def test_the_elbow_of_a_power_law_moves_with_the_range():
         assert diagnostics.elbow(sizes, 1 / sizes) == np.sqrt(last)
 
 
+def test_the_elbow_is_the_point_farthest_below_the_chord():
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        num_sizes = rng.integers(3, 8)
+        sizes = np.cumsum(rng.uniform(1, 9, size=num_sizes))
+        errors = rng.uniform(2, 9, size=num_sizes)
+        if errors[-1] > errors[0]:
+            errors = errors[::-1]
+        # The area of the triangle of a point and both ends, positive below the chord.
+        points = np.stack([sizes, errors], axis=1)
+        chord, offsets = points[-1] - points[0], points - points[0]
+        areas = chord[1] * offsets[:, 0] - chord[0] * offsets[:, 1]
+        assert diagnostics.elbow(sizes, errors) == sizes[np.argmax(areas)]
+
+
 @pytest.mark.parametrize(
     "sizes, errors, message",
     [
         ([1, 2], [2, 1], "`sizes`"),
         ([1, 3, 2], [3, 2, 1], "`sizes`"),
+        ([1, 1, 2], [3, 2, 1], "`sizes`"),
         ([1, 2, 3], [1, 2, 3], "`errors`"),
+        ([1, 2, 3], [3, 1, 3], "`errors`"),
+        ([1, 2, 3], [3, 1, 4], "`errors`"),
         ([1, 2, 3], [3, 2], "`errors`"),
         ([1, 2, 3], [3, np.nan, 1], "`errors`"),
     ],
@@ -661,6 +718,12 @@ def test_ssim_is_one_for_equal_images_and_about_zero_for_unrelated_ones():
 
 
 @pytest.mark.parametrize("measure", [diagnostics.psnr, diagnostics.ssim])
+def test_image_measures_take_all_of_the_range(measure):
+    x = np.round(grey_images())  # zeros and ones
+    assert measure(x, 0.5 + 0 * x).shape == (3,)
+
+
+@pytest.mark.parametrize("measure", [diagnostics.psnr, diagnostics.ssim])
 @pytest.mark.parametrize(
     ("x", "x_hat", "message"),
     [
@@ -668,6 +731,8 @@ def test_ssim_is_one_for_equal_images_and_about_zero_for_unrelated_ones():
         (np.zeros((12, 12)), np.zeros((12, 12)), "`x` must have the shape"),
         (np.zeros((0, 12, 12)), np.zeros((0, 12, 12)), "`x` must have the shape"),
         (np.full((2, 12, 12), 255), np.zeros((2, 12, 12)), r"`x` must lie in \[0, 1\]"),
+        (1.5 * np.eye(12)[None], np.zeros((1, 12, 12)), r"`x` must lie in \[0, 1\]"),
+        (np.eye(12)[None] - 0.5, np.zeros((1, 12, 12)), r"`x` must lie in \[0, 1\]"),
         (np.zeros((2, 12, 12)), np.full((2, 12, 12), np.nan), "`x_hat` must be finite"),
     ],
 )
@@ -676,9 +741,10 @@ def test_image_measures_refuse(measure, x, x_hat, message):
         measure(x, x_hat)
 
 
-def test_ssim_refuses_images_smaller_than_its_window():
-    with pytest.raises(ValueError, match=r"`x` must hold.*x.shape=\(2, 11, 10"):
-        diagnostics.ssim(np.zeros((2, 11, 10)), np.zeros((2, 11, 10)))
+@pytest.mark.parametrize("shape", [(2, 11, 10), (2, 10, 11)])
+def test_ssim_refuses_images_smaller_than_its_window(shape):
+    with pytest.raises(ValueError, match=r"`x` must hold.*x.shape=\(2, 1"):
+        diagnostics.ssim(np.zeros(shape), np.zeros(shape))
 
 
 # checkerboard_index
@@ -725,6 +791,22 @@ def test_checkerboard_index_is_zero_for_constants_and_small_for_smooth_images():
     assert diagnostics.checkerboard_index(blob[None])[0] < 1e-6
 
 
+def test_checkerboard_index_takes_rounding_for_a_constant():
+    # Each of 64 pixels adds 8 e^2 to the gradients of c + e (-1)^(row + column): the
+    # limit, 1e-20 of the sum of squares, is at e = 3.5e-11 c, rounding at 1e-16 c.
+    checkerboard = PATTERNS["checkerboard"][1][:8, :8]
+    images = 1000 * np.stack([1 + e * checkerboard for e in (1e-15, 2e-11, 5e-11)])
+    np.testing.assert_allclose(
+        diagnostics.checkerboard_index(images), [0, 0, 1], atol=1e-3
+    )
+    assert diagnostics.checkerboard_index(np.zeros((1, 8, 8)))[0] == 0
+
+
+def test_two_periods_are_enough_for_a_checkerboard_index():
+    checkerboard = PATTERNS["checkerboard"][1][:4, :5]
+    np.testing.assert_allclose(diagnostics.checkerboard_index(checkerboard[None]), 1)
+
+
 @pytest.mark.parametrize("stride", [2, 4])
 def test_checkerboard_index_of_noise_is_what_chance_gives(stride):
     noise = np.random.default_rng(0).normal(size=(4000, 16, 16))
@@ -745,6 +827,7 @@ def test_checkerboard_index_misses_a_pattern_that_changes_its_sign():
         (np.zeros((2, 8, 8)), 1, "`stride` must be.*Received: stride=1"),
         (np.zeros((2, 8, 8)), 2.0, "`stride` must be"),
         (np.zeros((2, 8, 8)), 5, r"`images` must hold.*images.shape=\(2, 8, 8"),
+        (np.zeros((2, 8, 3)), 2, r"`images` must hold.*images.shape=\(2, 8, 3"),
         (np.zeros((8, 8)), 2, "`images` must have the shape"),
         (np.full((2, 8, 8), np.inf), 2, "`images` must be finite"),
     ],
@@ -752,3 +835,23 @@ def test_checkerboard_index_misses_a_pattern_that_changes_its_sign():
 def test_checkerboard_index_refuses(images, stride, message):
     with pytest.raises(ValueError, match=message):
         diagnostics.checkerboard_index(images, stride)
+
+
+# jacobian
+
+
+class TriplesInTraining(keras.layers.Layer):
+    def call(self, x, training=None):
+        return 3.0 * x if training else x
+
+
+def test_the_jacobian_is_that_outside_training_where_the_encoder_is_no_chain():
+    x = keras.Input((4,))
+    dense = keras.layers.Dense(2)
+    encoder = keras.Model(x, dense(keras.layers.add([x, TriplesInTraining()(x)])))
+    kernel = ops.convert_to_numpy(dense.kernel)
+    found = ops.convert_to_numpy(diagnostics.jacobian(encoder, np.ones((3, 4))))
+    np.testing.assert_allclose(found, np.tile(2 * kernel.T, (3, 1, 1)), rtol=1e-6)
+    penalty = diagnostics.jacobian_penalty(encoder, np.ones((3, 4)))
+    expected = np.full(3, 4 * np.sum(kernel**2))
+    np.testing.assert_allclose(ops.convert_to_numpy(penalty), expected, rtol=1e-5)

@@ -191,6 +191,13 @@ def test_the_standard_normal_prior_is_the_default():
     np.testing.assert_allclose(layer, given, atol=1e-6)
 
 
+def test_one_number_is_enough():
+    measured = diagnostics.importance_sampled_nll(
+        lambda x: [0.0 * x, 0.0 * x], lambda z: 0.0 * z, x=np.ones((1, 1))
+    )
+    np.testing.assert_allclose(measured, [math.log(2)], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -296,7 +303,33 @@ def test_mean_and_standard_error_are_those_over_the_examples():
     np.testing.assert_allclose(bound.mean, bound.per_example.mean(axis=0))
     expected = scipy.stats.sem(bound.per_example, axis=0)
     np.testing.assert_allclose(bound.standard_error, expected)
+    two = linear_bound(linear_data(2), 4)
+    expected = np.abs(two.per_example[0] - two.per_example[1]) / 2
+    np.testing.assert_allclose(two.standard_error, expected)
     assert np.isnan(linear_bound(linear_data(1), 4).standard_error).all()
+
+
+def test_one_sample_gives_one_bound_and_64_from_seed_zero_are_the_default():
+    x = linear_data(3)
+    default = diagnostics.importance_weighted_bound(
+        linear_encoder, linear_decoder, x=x, nll=gaussian_nll
+    )
+    assert list(default.num_samples) == [1, 2, 4, 8, 16, 32, 64]
+    given = linear_bound(x, 64, seed=0, batch_size=2000)
+    np.testing.assert_array_equal(default.per_example, given.per_example)
+    one = linear_bound(x, 1)
+    nll = diagnostics.importance_sampled_nll(
+        linear_encoder, linear_decoder, x=x, num_samples=1, nll=gaussian_nll
+    )
+    assert list(one.num_samples) == [1]
+    np.testing.assert_allclose(one.per_example[:, 0], -nll, atol=1e-4)  # float32
+
+
+def test_the_bounds_show_a_progress_bar_only_when_asked(capsys):
+    linear_bound(linear_data(3), 2)
+    assert capsys.readouterr().out == ""
+    linear_bound(linear_data(3), 2, progress=True)
+    assert "3/3" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("num_samples", [0, 3, 12, 2.0])
@@ -371,8 +404,11 @@ def test_does_not_depend_on_the_blocks_nor_on_the_origin(monkeypatch):
     rng = np.random.default_rng(0)
     z_mean, z_log_var = rng.standard_normal((2, 40, 5))
     whole = diagnostics.mutual_information(z_mean, z_log_var)
-    again = diagnostics.mutual_information(z_mean + 1e3, z_log_var)
+    # Squares of 1e5 would be rounded by 1e-6; here only the sum is, by 1e-11.
+    again = diagnostics.mutual_information(z_mean + 1e5, z_log_var)
     assert again.mutual_information == pytest.approx(whole.mutual_information, abs=1e-9)
+    given = diagnostics.mutual_information(z_mean, z_log_var, num_samples=10, seed=0)
+    assert given.mutual_information == whole.mutual_information
     monkeypatch.setattr("aecourse.diagnostics.posteriors._MAX_NUMBERS", 70)
     blocks = diagnostics.mutual_information(z_mean, z_log_var)
     assert blocks.mutual_information == pytest.approx(whole.mutual_information)
@@ -444,6 +480,15 @@ def test_a_constant_prediction_is_calibrated_if_its_mean_is_right():
     assert measured.error_by_chance == pytest.approx(by_hand)
 
 
+def test_one_pixel_has_an_error():
+    measured = diagnostics.calibration(np.array([1.0]), np.array([0.75]))
+    assert measured.error == 0.25
+    assert list(measured.count) == [0, 0, 0, 0, 0, 0, 0, 1, 0, 0]
+    # sqrt(p (1 - p)), and NaN where there is nothing.
+    assert measured.standard_error[7] == pytest.approx(math.sqrt(3) / 4)
+    assert np.isnan(measured.standard_error).sum() == 9
+
+
 def test_both_ends_belong_to_a_bin():
     measured = diagnostics.calibration(
         np.array([0, 1]), np.array([0.0, 1.0]), num_bins=4
@@ -458,6 +503,8 @@ def test_both_ends_belong_to_a_bin():
         ([0.5, 1.0], [0.5, 0.5], 10, "`x` must be binary.* 1 values other"),
         ([], [], 10, "`x` must be binary and not empty"),
         ([0.0, 1.0], [-2.0, 3.0], 10, r"are these logits.*x_hat.min\(\)=-2"),
+        ([0.0, 1.0], [-0.1, 0.5], 10, r"are these logits.*x_hat.min\(\)=-0.1"),
+        ([0.0, 1.0], [0.5, 1.5], 10, r"are these logits.*x_hat.max\(\)=1.5"),
         ([0.0, 1.0], [0.5], 10, "`x_hat` must have the shape of `x`"),
         ([0.0, 1.0], [0.5, math.nan], 10, "`x_hat` must be finite"),
         ([0.0, 1.0], [0.5, 0.5], 0, "`num_bins` must be.*Received: num_bins=0"),

@@ -261,11 +261,11 @@ def _log_weights(
     z_mean, z_log_var = _encode(encoder, x, batch_size)
     num_examples, latent_dim = z_mean.shape
 
-    # Every call decodes `rows` examples times `columns` samples. The last batch is
-    # padded to keep one compiled shape.
+    # Every call decodes `rows` examples times `columns` samples, at most `batch_size`.
+    # The last batch is padded to keep one compiled shape.
     num_calls = math.ceil(num_samples / batch_size)
     columns = math.ceil(num_samples / num_calls)
-    rows = min(num_examples, max(1, batch_size // columns))
+    rows = min(num_examples, batch_size // columns)
     score = _scorer(decoder, nll, log_prior, x, columns, latent_dim)
     bar = keras.utils.Progbar(num_examples, verbose=int(progress))
 

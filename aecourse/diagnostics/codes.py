@@ -264,6 +264,5 @@ def elbow(sizes, errors):
         refuse("sizes", "an increasing vector of at least 3 sizes", sizes)
     if errors[-1] >= errors[0]:
         refuse("errors", "lower at the last size than at the first", errors)
-    along = (sizes - sizes[0]) / (sizes[-1] - sizes[0])
-    height = (errors - errors[-1]) / (errors[0] - errors[-1])
-    return float(sizes[np.argmin(height + along)])
+    slope = (errors[-1] - errors[0]) / (sizes[-1] - sizes[0])  # of the chord
+    return float(sizes[np.argmin(errors - slope * sizes)])
