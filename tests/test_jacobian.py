@@ -3,6 +3,8 @@
 Its contract stands with those of the other layers, in test_layers.py.
 """
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from keras import ops
 
 from aecourse import layers, models
 from aecourse.diagnostics import jacobian, jacobian_penalty
+from aecourse.layers import jacobian_chain
 
 
 def normal(*shape, seed=0):
@@ -68,6 +71,53 @@ def one_hidden_layer():
     return chain((6,), keras.layers.Dense(5, "tanh"), keras.layers.Dense(3))
 
 
+def deep_chain():
+    """No two layers of one width, and all functions bend."""
+    return chain(
+        (7,),
+        keras.layers.Dense(6, "tanh"),
+        keras.layers.Activation("softplus"),
+        keras.layers.Dense(5, "softplus"),
+        keras.layers.Dense(4, "elu"),
+        keras.layers.Dense(3, "tanh"),
+    )
+
+
+def bent_inputs():
+    """A function on the inputs, and fewer units than inputs."""
+    return chain(
+        (3, 2),
+        keras.layers.Activation("tanh"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(4, "tanh"),
+        keras.layers.Dense(3),
+    )
+
+
+def bent_code():
+    """One hidden layer, and a function of its own on the code."""
+    return chain(
+        (6,),
+        keras.layers.Dense(5, "tanh"),
+        keras.layers.Dense(3),
+        keras.layers.Activation("tanh"),
+    )
+
+
+def softmax_code():
+    return chain((6,), keras.layers.Dense(5, "tanh"), keras.layers.Dense(3, "softmax"))
+
+
+def dense_on_positions():
+    """The first kernel serves three positions: no factor of the Jacobian."""
+    return chain(
+        (3, 2),
+        keras.layers.Dense(4, "tanh"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(2),
+    )
+
+
 def linear_chain():
     return chain((6,), keras.layers.Dense(2), keras.layers.Dense(3))
 
@@ -97,16 +147,17 @@ def branched():
     return keras.Model(x, keras.layers.Dense(2)(keras.layers.add([x, h])))
 
 
-ENCODERS = [
+CHAINS = [
     one_sigmoid_layer,
     one_hidden_layer,
     image_chain,
     wide_chain,
+    deep_chain,
+    bent_inputs,
+    bent_code,
     linear_chain,
-    convolutions,
-    normalized,
-    branched,
 ]
+NO_CHAINS = [convolutions, normalized, branched, softmax_code, dense_on_positions]
 
 
 def added_loss(layer, x, training=False):
@@ -130,6 +181,18 @@ def test_of_a_sigmoid_layer_is_the_formula_of_rifai():
     assert loss == pytest.approx(3 * expected.mean(), rel=1e-5)
 
 
+def test_takes_its_inputs_as_they_are_under_a_half_precision_policy():
+    whole, half = (
+        layers.JacobianPenalty(
+            one_sigmoid_layer(), method="hutchinson", seed=1, dtype=policy
+        )
+        for policy in ("float32", "mixed_bfloat16")
+    )
+    x = normal(7, 6)
+    # Inputs rounded to bfloat16 would move it by about 1e-3.
+    assert added_loss(half, x) == pytest.approx(added_loss(whole, x), rel=1e-6)
+
+
 def test_of_two_relu_layers_is_the_product_of_the_active_weights():
     encoder = two_relu_layers()
     w1, b1, w2, b2 = (w.astype("float64") for w in encoder.get_weights())
@@ -142,7 +205,7 @@ def test_of_two_relu_layers_is_the_product_of_the_active_weights():
         np.testing.assert_allclose(one, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("make", ENCODERS)
+@pytest.mark.parametrize("make", CHAINS + NO_CHAINS)
 def test_equals_finite_differences(make):
     encoder = make()
     x = normal(3, *encoder.input_shape[1:])
@@ -162,7 +225,8 @@ def test_equals_finite_differences(make):
     np.testing.assert_allclose(found, expected, atol=5e-5)
     squared = np.sum(expected**2, axis=(1, 2))
     penalty = ops.convert_to_numpy(jacobian_penalty(encoder, x))
-    np.testing.assert_allclose(penalty, squared, rtol=2e-4)
+    # Derivatives of length d, each off by up to 1e-5, give d ** 2 to about 2e-5 * d.
+    np.testing.assert_allclose(penalty, squared, rtol=2e-4, atol=3e-6)
     loss = added_loss(layers.JacobianPenalty(encoder, 2.0), x)
     assert loss == pytest.approx(2 * squared.mean(), rel=2e-4)
 
@@ -226,6 +290,44 @@ def test_has_the_gradient_of_the_formula():
         assert moved == pytest.approx(0.1 * derivative, rel=1e-4)
 
 
+# --- which way
+
+
+@pytest.mark.parametrize("make", CHAINS)
+def test_the_chain_is_all_layers_from_the_input_to_the_code(make):
+    encoder = make()
+    assert jacobian_chain.chain_of(encoder) == encoder.layers[1:]
+
+
+def test_there_is_no_chain_without_a_kernel_a_flat_code_or_a_closed_form():
+    def on_positions():
+        return chain((3, 2), keras.layers.Dense(4))
+
+    def a_flat_and_a_map():
+        reshape = keras.layers.Reshape((2, 2))
+        return chain((3,), keras.layers.Dense(4), reshape)
+
+    def without_a_kernel():
+        return chain((3,), keras.layers.Activation("tanh"))
+
+    for make in [*NO_CHAINS, on_positions, a_flat_and_a_map, without_a_kernel]:
+        assert jacobian_chain.chain_of(make()) is None
+
+
+def test_a_linear_code_takes_its_shortcut_where_that_multiplies_less():
+    for num_inputs, units, latent_dim in itertools.product((2, 3, 5, 8), repeat=3):
+        kernels = [np.ones((num_inputs, units)), np.ones((units, latent_dim))]
+        # The docstrings of the three ways, multiplications an example.
+        shortcut = units**2
+        product = latent_dim * units * num_inputs
+        trace = latent_dim * units**2
+        takes = jacobian_chain._is_shortcut(kernels, None)
+        assert takes == (shortcut < min(product, trace))
+        assert not jacobian_chain._is_shortcut(kernels, np.ones((1, num_inputs)))
+        assert not jacobian_chain._is_shortcut([*kernels, kernels[1].T], None)
+        assert not jacobian_chain._is_shortcut(kernels[:1], None)
+
+
 # --- noise
 
 
@@ -251,7 +353,31 @@ def test_differentiates_noise_at_the_draw_that_made_the_code(method, noise):
         assert (round(root) - num_left) % 2 == 0
 
 
+def test_the_code_is_that_of_the_first_of_several_tangents():
+    def encoder():
+        return chain((8,), keras.layers.Dropout(0.5, seed=1), keras.layers.Dense(3))
+
+    x = normal(4, 8)
+    layer = layers.JacobianPenalty(encoder(), method="hutchinson", num_probes=3)
+    masked = encoder()(np.repeat(x, 3, axis=0), training=True)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(layer(x, training=True)),
+        ops.convert_to_numpy(masked)[::3],
+        atol=1e-6,
+    )
+
+
 # --- Hutchinson
+
+
+def test_hutchinson_takes_one_probe_and_a_weight_of_one_unless_told_otherwise():
+    # A sum of four signs, squared: 0, 4 or 16. A mean of two such has others, and so
+    # has a multiple.
+    encoder = chain((4,), keras.layers.Dense(1, use_bias=False))
+    encoder.set_weights([np.ones((4, 1))])
+    layer = layers.JacobianPenalty(encoder, method="hutchinson", seed=1)
+    found = [added_loss(layer, np.ones((1, 4))) for _ in range(30)]
+    assert {round(value, 4) for value in found} == {0.0, 4.0, 16.0}
 
 
 @pytest.mark.parametrize("make", [two_relu_layers, convolutions, normalized])
@@ -361,6 +487,24 @@ def test_refuses_an_encoder_that_updates_weights_or_adds_losses(layer, name):
         layers.JacobianPenalty(encoder)
 
 
+@keras.saving.register_keras_serializable(package="test")
+class CountsCalls(keras.layers.Layer):
+    """Moves one of its two numbers."""
+
+    def build(self, input_shape):
+        self.count = self.add_weight(shape=(2,), initializer="zeros", trainable=False)
+
+    def call(self, inputs):
+        self.count.assign(self.count + ops.convert_to_tensor([1.0, 0.0]))
+        return inputs
+
+
+def test_refuses_an_encoder_of_which_a_single_number_moves():
+    encoder = chain((4,), CountsCalls(name="counter"), keras.layers.Dense(2))
+    with pytest.raises(ValueError, match="`encoder` must .*Received: .*'counter'"):
+        layers.JacobianPenalty(encoder)
+
+
 def test_takes_an_encoder_whose_kernels_are_regularized():
     encoder = chain((4,), keras.layers.Dense(2, kernel_regularizer="l2"))
     layer = layers.JacobianPenalty(encoder)
@@ -378,10 +522,17 @@ def test_refuses_what_is_no_model_of_one_input_and_one_output():
             layers.JacobianPenalty(encoder)
 
 
-def test_refuses_an_input_of_unknown_size():
-    x = keras.Input((None, None, 1))
-    h = keras.layers.Conv2D(2, 3)(x)
-    encoder = keras.Model(x, keras.layers.GlobalAveragePooling2D()(h))
+@pytest.mark.parametrize(
+    "shape, last",
+    [
+        ((None, None, 1), lambda: keras.layers.GlobalAveragePooling2D()),
+        ((None, 3), lambda: keras.layers.GlobalAveragePooling1D()),
+        ((4, 3), lambda: keras.layers.Lambda(ops.tanh, output_shape=(None, 3))),
+    ],
+)
+def test_refuses_inputs_and_codes_of_unknown_size(shape, last):
+    x = keras.Input(shape)
+    encoder = keras.Model(x, last()(keras.layers.Activation("tanh")(x)))
     with pytest.raises(ValueError, match="`encoder`.*known shapes"):
         layers.JacobianPenalty(encoder, method="hutchinson")
 
@@ -392,6 +543,8 @@ def test_refuses_one_tangent_an_input_for_large_inputs_and_names_the_cure():
         layers.JacobianPenalty(encoder, method="exact")
     layers.JacobianPenalty(encoder, method="hutchinson")
     layers.JacobianPenalty(models.dense_encoder((12, 11, 1), 2), method="exact")
+    # 128 are not too many yet.
+    layers.JacobianPenalty(models.conv_encoder((16, 8, 1), 2, filters=(3,)))
 
 
 def test_finds_the_chain_however_the_model_was_made():

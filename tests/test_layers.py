@@ -10,6 +10,7 @@ from keras import ops
 from layer_checks import check_layer
 
 from aecourse import layers, objectives
+from aecourse.layers import upsampling
 
 WARM_UP = keras.optimizers.schedules.PolynomialDecay(0.0, 10, 1.0)
 
@@ -261,6 +262,20 @@ def test_salt_and_pepper_sets_half_its_share_to_zero_and_half_to_one():
 
 
 @pytest.mark.parametrize("noise", [layers.MaskingNoise, layers.SaltAndPepperNoise])
+def test_noise_of_rate_0_replaces_nothing_and_of_rate_1_everything(monkeypatch, noise):
+    # The draws at the ends of [0, 1) and in its middle, which chance never gives.
+    draws = np.float32([0.0, 0.25, 0.5, 1 - 2**-24])
+    monkeypatch.setattr(keras.random, "uniform", lambda *_, **__: draws)
+    x = np.full(4, 0.75, "float32")
+    none, all_four = (
+        ops.convert_to_numpy(noise(rate)(x, training=True)) for rate in (0, 1)
+    )
+    np.testing.assert_array_equal(none, x)
+    expected = [0, 0, 0, 0] if noise is layers.MaskingNoise else [0, 0, 1, 1]
+    np.testing.assert_array_equal(all_four, expected)
+
+
+@pytest.mark.parametrize("noise", [layers.MaskingNoise, layers.SaltAndPepperNoise])
 def test_noise_leaves_inputs_alone_outside_training(noise):
     x = uniform(6, 4)
     np.testing.assert_array_equal(ops.convert_to_numpy(noise(1.0)(x)), x)
@@ -285,6 +300,13 @@ def test_tied_layer_multiplies_by_the_transposed_kernel():
         rtol=1e-4,
         atol=1e-5,
     )
+
+
+def test_tied_layer_maps_each_position_of_a_sequence_of_codes():
+    encoder, z = dense(5, 2), normal(4, 3, 2)
+    expected = np.tanh(z @ encoder.get_weights()[0].T)
+    found = ops.convert_to_numpy(layers.TiedDense(encoder, "tanh")(z))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_the_tie_survives_training_the_file_and_training_again(tmp_path):
@@ -434,6 +456,57 @@ def test_transposed_convolution_hands_output_padding_to_the_stock_computation():
     )
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"output_padding": 1, "strides": 2},
+        {"dilation_rate": 2},
+        {"dilation_rate": (1, 2)},
+        {"data_format": "channels_first"},
+    ],
+)
+def test_transposed_convolution_computes_all_but_a_few_cases_by_itself(
+    monkeypatch, change
+):
+    stock = keras.layers.Conv2DTranspose
+    monkeypatch.setattr(stock, "call", lambda *_: "of the stock layer")
+    x = normal(2, 5, 6, 3)
+    for on_jax_cpu in (True, False):
+        monkeypatch.setattr(upsampling, "_runs_on_jax_cpu", lambda: on_jax_cpu)  # noqa: B023
+        usual, other = (layers.Conv2DTranspose(4, 3, **c) for c in ({}, change))
+        usual.build(x.shape), other.build(x.shape)
+        assert isinstance(usual.call(x), str) != on_jax_cpu
+        assert other.call(x) == "of the stock layer"
+
+
+@pytest.mark.parametrize(
+    "backend, device, expected",
+    [
+        ("jax", "cpu:0", True),
+        ("jax", "gpu:0", False),
+        ("tensorflow", "cpu:0", False),
+        ("tensorflow", "gpu:0", False),
+    ],
+)
+def test_the_product_is_taken_on_jax_and_a_cpu_alone(
+    monkeypatch, backend, device, expected
+):
+    monkeypatch.setattr(keras.config, "backend", lambda: backend)
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda: [device])
+    assert upsampling._runs_on_jax_cpu() == expected
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_transposed_convolution_pads_and_crops_no_more_than_it_must(padding):
+    for size, stride in PAIRS:
+        axis = upsampling._Axis(size, stride, padding)
+        # The last tap reads from the first pixel of the padding; what is cut off at
+        # either end is less than a pixel of the input, which is `stride` of the output.
+        assert axis.window(size - 1).start == 0
+        assert 0 <= axis.crop.start < stride
+        assert 0 <= -(axis.crop.stop or 0) < stride
+
+
 # --- ResizeConv2D, SubPixelConv2D
 
 
@@ -459,6 +532,11 @@ def test_upsampling_layers_take_each_others_arguments(kernel_size, strides):
         assert len(layer.losses) == 1
         shapes += [outputs.shape, tuple(layer.compute_output_shape(x.shape))]
     assert len(set(shapes)) == 1
+
+
+@pytest.mark.parametrize("layer_class", UPSAMPLING[1:])
+def test_upsampling_layers_keep_the_size_unless_they_are_told_a_stride(layer_class):
+    assert tuple(layer_class(4, 3)(normal(2, 5, 6, 3)).shape) == (2, 5, 6, 4)
 
 
 @pytest.mark.parametrize("layer_class", UPSAMPLING[1:])
@@ -546,7 +624,13 @@ def test_upsampling_takes_images_of_any_size(layer_class, arguments):
 
 @pytest.mark.parametrize("layer_class", UPSAMPLING[1:])
 @pytest.mark.parametrize(
-    "argument", [{"groups": 2}, {"dilation_rate": 2}, {"data_format": "channels_first"}]
+    "argument",
+    [
+        {"groups": 2},
+        {"dilation_rate": 2},
+        {"dilation_rate": (1, 2)},
+        {"data_format": "channels_first"},
+    ],
 )
 def test_upsampling_refuses_what_it_does_not_compute(layer_class, argument):
     (name,) = argument
@@ -561,6 +645,8 @@ def test_upsampling_refuses_what_it_does_not_compute(layer_class, argument):
         (layers.KLRegularization, "beta", -0.1),
         (layers.KLRegularization, "free_bits", None),
         (layers.MaskingNoise, "rate", 1.1),
+        (layers.MaskingNoise, "rate", -0.1),
+        (layers.SaltAndPepperNoise, "rate", 1.1),
         (layers.SaltAndPepperNoise, "rate", -0.1),
         (functools.partial(layers.ResizeConv2D, 4, 3), "interpolation", "bicubic"),
     ],

@@ -43,9 +43,16 @@ def test_puts_the_same_log_variance_beside_the_means_of_every_example():
     np.testing.assert_allclose(outputs[..., 2:], math.log(0.25), rtol=1e-6)
 
 
+def test_starts_at_its_initial_variance_whatever_the_floor():
+    for floor in (0.0, 0.1, 0.2):
+        layer = LearnedVariance(initial_variance=0.25, min_variance=floor)
+        layer.build((None, 3))
+        assert float(layer.variance()) == pytest.approx(0.25, rel=1e-5)
+
+
 def test_has_one_weight_or_one_a_pixel():
-    for per_pixel, shape in ((False, ()), (True, (4, 3, 2))):
-        layer = LearnedVariance(per_pixel)
+    for kwargs, shape in (({}, ()), ({"per_pixel": True}, (4, 3, 2))):
+        layer = LearnedVariance(**kwargs)
         layer.build((None, 4, 3, 2))
         assert [tuple(w.shape) for w in layer.trainable_weights] == [shape]
 
@@ -72,7 +79,7 @@ def test_global_variance_converges_in_a_model_that_learns_its_means_too():
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(8), layer])
     model.compile(keras.optimizers.Adam(0.05), losses.GaussianNLL(variance=None))
     ones = np.ones((64, 1), "float32")
-    descend(model, ones, x, 800)
+    descend(model, ones, x, 1000)
     x_mean = model.predict(ones, verbose=0)[:, :8]
     np.testing.assert_allclose(x_mean[0], x.mean(axis=0), atol=2e-3)
     error = np.mean((x - x_mean) ** 2)
@@ -107,6 +114,18 @@ def test_variance_stays_float32_in_mixed_precision():
     assert keras.backend.standardize_dtype(layer.log_excess.dtype) == "float32"
     layer.log_excess.assign(-30.0)
     assert float(layer.variance()) == pytest.approx(1e-6, rel=1e-4)
+
+
+def test_log_variance_in_half_precision_is_that_in_float32_rounded_once():
+    layer = LearnedVariance(per_pixel=True, dtype="mixed_bfloat16")
+    layer.build((None, 200))
+    # On both sides of the floor, where it and the weight add up.
+    layer.log_excess.assign(np.linspace(-20, -8, 200))
+    outputs = ops.cast(layer(np.zeros((1, 200), "float32")), "float32")[0, 200:]
+    rounded = ops.cast(ops.cast(layer.log_variance(), "bfloat16"), "float32")
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(outputs), ops.convert_to_numpy(rounded)
+    )
 
 
 # --- inside a VAE

@@ -241,6 +241,11 @@ def test_importance_sampling_takes_it_through_the_likelihood():
     np.testing.assert_allclose(nll, expected, atol=0.1)
 
 
+@pytest.mark.parametrize("strides", [1, (1, 1), [1, 1]])
+def test_takes_a_stride_of_one_however_it_is_written(strides):
+    assert masked("A", strides=strides).strides == (1, 1)
+
+
 # --- refusals
 
 
@@ -252,6 +257,8 @@ def test_importance_sampling_takes_it_through_the_likelihood():
         ("kernel_size", 4),
         ("kernel_size", (3, 2)),
         ("strides", 2),
+        ("strides", (2, 1)),
+        ("strides", [1, 2]),
         ("padding", "valid"),
         ("data_format", "channels_first"),
     ],

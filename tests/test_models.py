@@ -40,6 +40,57 @@ def test_decoder_gives_the_shape_that_the_encoder_takes(builders):
     assert x_hat.shape == x.shape
 
 
+def test_builders_have_the_layers_of_their_defaults():
+    def dense(num_inputs, units):
+        return (num_inputs + 1) * units
+
+    def conv(size, channels, filters):
+        return (size**2 * channels + 1) * filters
+
+    shape = (28, 28, 1)
+    down = conv(3, 1, 32) + conv(3, 32, 64) + conv(3, 64, 128)
+    up = conv(3, 128, 64) + conv(3, 64, 32) + conv(3, 32, 1)
+    features = dense(2, 7 * 7 * 32) + conv(3, 32, 16) + conv(3, 16, 32)
+    from_pixels = conv(7, 1, 32) + dense(32, 32) + dense(32, 1)
+    to_bottom = conv(3, 1, 16) + conv(3, 16, 32) + conv(3, 32, 64)
+    # Each level up: doubled, then joined with as many features, then convolved.
+    to_middle = conv(3, 64, 32) + conv(3, 32 + 32, 32)
+    to_top = conv(3, 32, 16) + conv(3, 16 + 16, 16) + conv(1, 16, 1)
+    for model, num_weights in [
+        (models.dense_encoder(shape, 2), dense(784, 512) + dense(512, 2)),
+        (models.dense_decoder(shape, 2), dense(2, 512) + dense(512, 784)),
+        (models.conv_encoder(shape, 2), down + dense(4 * 4 * 128, 2)),
+        (models.conv_decoder(shape, 2), dense(2, 4 * 4 * 128) + up),
+        (models.autoregressive_decoder(shape, 2), features + from_pixels),
+        (models.u_net(shape), to_bottom + to_middle + to_top),
+    ]:
+        assert model.count_params() == num_weights, model.name
+
+
+def test_a_layer_norm_is_over_all_axes_of_an_example():
+    encoder = models.conv_encoder((9, 8, 3), 3, filters=(5,), layer_norm=True)
+    (norm,) = (
+        layer
+        for layer in encoder.layers
+        if isinstance(layer, keras.layers.LayerNormalization)
+    )
+    x = np.random.default_rng(0).random((4, 9, 8, 3)).astype("float32")
+    before, after = keras.Model(encoder.input, [norm.input, norm.output])(x)
+    before = ops.convert_to_numpy(before)
+    mean, variance = (
+        f(before, axis=(1, 2, 3), keepdims=True) for f in (np.mean, np.var)
+    )
+    expected = (before - mean) / np.sqrt(variance + norm.epsilon)
+    np.testing.assert_allclose(ops.convert_to_numpy(after), expected, atol=1e-4)
+
+
+def test_no_crop_is_in_a_decoder_whose_sizes_halve_evenly():
+    for shape, num_crops in (((8, 8, 1), 0), ((6, 8, 1), 1), ((7, 5, 1), 2)):
+        decoder = models.conv_decoder(shape, 3, filters=(4, 2))
+        kinds = [type(layer) for layer in decoder.layers]
+        assert kinds.count(keras.layers.Cropping2D) == num_crops
+
+
 def test_dense_builders_take_flat_vectors():
     assert models.dense_encoder((30,), 4, hidden_units=()).output_shape == (None, 4)
     assert models.dense_decoder((30,), 4, hidden_units=()).output_shape == (None, 30)
@@ -95,6 +146,7 @@ def test_builders_refuse(build, shape, widths):
         (shape, (0, 8, 1)),
         (shape, (8, None, 1)),
         (shape, "881"),
+        (shape, (np.int64(8), 8, 1)),  # Keras takes none as a size
         ("latent_dim", 0),
         (widths, (8, -1)),
         (widths, 8),
@@ -241,6 +293,10 @@ def test_autoencoder_refuses_parts_that_do_not_fit():
         models.autoencoder(encoder, decoder)
     with pytest.raises(ValueError, match="`decoder`.*Received: decoder.output_shape="):
         models.autoencoder(encoder, models.dense_decoder((8, 9, 1), 2))
+    encoder = models.dense_encoder((8, 8, 2), 2)
+    models.autoencoder(encoder, models.dense_decoder((8, 8, 4), 2))
+    with pytest.raises(ValueError, match="`decoder`.*Received: decoder.output_shape="):
+        models.autoencoder(encoder, models.dense_decoder((8, 8, 3), 2))
 
 
 def test_autoencoder_refuses_a_variational_encoder():
@@ -286,6 +342,43 @@ def test_vae_metrics_are_the_negative_elbo_and_its_parts():
     assert result["negative_elbo"] == pytest.approx(parts, rel=1e-5)
     weighted = result["reconstruction"] + 3 * result["kl"]
     assert result["loss"] == pytest.approx(weighted, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make", [models.variational_autoencoder, models.VariationalAutoencoder]
+)
+def test_vae_minimizes_the_negative_elbo_unless_told_otherwise(make):
+    encoder = models.dense_encoder((8, 8, 1), 3, variational=True)
+    vae = make(encoder, models.dense_decoder((8, 8, 1), 3))
+    vae.compile("sgd", losses.BernoulliNLL())
+    result = vae.evaluate(binary_images(), verbose=0, return_dict=True)
+    # The KL of random weights is below a nat, so free bits would show too.
+    assert 0.01 < result["kl"] < 1
+    assert result["loss"] == pytest.approx(result["negative_elbo"], abs=1e-3)
+
+
+def test_vae_does_not_train_in_a_plain_call():
+    vae = small_vae(beta=keras.optimizers.schedules.PolynomialDecay(0.0, 2, 1.0))
+    vae(binary_images())
+    assert int(vae.kl_regularization.step) == 0
+
+
+def test_vae_encodes_reconstructs_and_generates_without_a_word(capsys):
+    vae, x = small_vae(), binary_images()
+    vae.encode(x), vae.reconstruct(x), vae.generate(2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_vae_takes_codes_of_several_axes():
+    x, z = keras.Input((4, 4, 1)), keras.Input((2, 2, 3))
+    heads = [keras.layers.Conv2D(3, 3, strides=2, padding="same")(x) for _ in range(2)]
+    up = layers.Conv2DTranspose(1, 3, strides=2, padding="same")
+    vae = models.variational_autoencoder(keras.Model(x, heads), keras.Model(z, up(z)))
+    vae.compile("adam", losses.BernoulliNLL())
+    images = binary_images(shape=(4, 4, 1))
+    assert np.isfinite(vae.fit(images, verbose=0).history["loss"]).all()
+    assert vae.reconstruct(images).shape == images.shape
+    assert vae.generate(2, seed=0).shape == (2, 4, 4, 1)
 
 
 def test_vae_reconstruction_is_summed_over_pixels():

@@ -79,6 +79,11 @@ def test_kl_sparsity_is_the_kl_of_tensorflow_probability():
     assert penalty(h, target=0.2) == pytest.approx(float(expected), rel=1e-5)
 
 
+def test_kl_sparsity_weighs_by_1_unless_told_otherwise():
+    h = uniform(50, 7)
+    assert penalty(h) == penalty(h, target=0.05, weight=1.0)
+
+
 def test_kl_sparsity_vanishes_where_each_unit_fires_at_its_target():
     fires = bernoulli(0.25).ppf(np.linspace(0, 1, 400, endpoint=False) + 1e-9)
     h = np.stack([fires, fires[::-1], np.full(400, 0.25)], axis=1)
@@ -133,6 +138,26 @@ def test_kl_sparsity_pulls_back_a_unit_that_is_silent_or_always_on(constant, sig
     assert np.all(np.isfinite(gradient))
     # target / 1e-7 / 4 = 1.25e5, of which a backend may give half at the very edge
     assert np.all(sign * gradient > 5e4)
+
+
+@pytest.mark.parametrize("means, nearest", [([1.0, 1.5], 1), ([0.0, -0.5], 0)])
+def test_kl_sparsity_of_a_mean_at_or_beyond_an_end_is_that_of_1e_7_before_it(
+    means, nearest
+):
+    target = 0.3
+    near, far = (target, 1 - target) if nearest else (1 - target, target)
+    expected = near * np.log(near) + far * np.log(far / 1e-7)
+    for mean in means:
+        found = penalty(np.full((4, 1), mean, "float32"), target=target)
+        # Below 1 float32 goes in steps of 6e-8, so that 6e-8 may stand for 1e-7: an
+        # error of 0.7 * log(1 / 0.6) = 0.36. The third step is off by 0.41.
+        assert found == pytest.approx(expected, abs=0.37)
+
+
+def test_kl_sparsity_of_float32_inputs_is_exact_under_a_half_precision_policy():
+    h, layer = uniform(50, 7), KLSparsity(0.1, dtype="mixed_bfloat16")
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(h)), h)
+    assert float(layer.losses[0]) == pytest.approx(penalty(h, target=0.1), rel=1e-6)
 
 
 def test_kl_sparsity_is_computed_in_float32_for_half_precision_inputs():
@@ -227,6 +252,20 @@ def test_top_k_refuses_a_number_of_survivors_below_one():
         TopK(0)
 
 
-def test_top_k_refuses_more_survivors_than_units():
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: normal(3, 5),
+        lambda: normal(3, 7, 8, 5),
+        lambda: keras.Input((None, 5)),
+    ],
+)
+def test_top_k_refuses_more_survivors_than_units(make):
     with pytest.raises(ValueError, match="`k` must be at most the number of units, 5"):
-        TopK(6)(normal(3, 5))
+        TopK(6)(make())
+
+
+def test_top_k_counts_units_and_not_positions():
+    h = normal(6, 2, 3, 5)
+    found = ops.convert_to_numpy(TopK(4)(h))
+    np.testing.assert_array_equal(found, top_k_by_sorting(h, 4))

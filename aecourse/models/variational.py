@@ -142,7 +142,7 @@ class VariationalAutoencoder(keras.Model):
         """
         check_count("num_images", num_images)
         rng = np.random.default_rng(seed)
-        z = rng.standard_normal((num_images, self.decoder.input_shape[-1]), "float32")
+        z = rng.standard_normal((num_images, *self.decoder.input_shape[1:]), "float32")
         return self._decode(z, batch_size)
 
     def _decode(self, z, batch_size):
