@@ -287,7 +287,7 @@ def selected(file, tests, seconds):
     """The test files of a mutant, each a list of tests, and the seconds of all.
 
     First the files named like a part of the mutant's path, then the quick ones, as
-    many as the time allows; in a file the quick tests first.
+    much of them as the time allows; in a file the quick tests first.
     """
     by_file, chosen, total = collections.defaultdict(list), [], 0.0
     for test in sorted(tests, key=seconds.get):
@@ -295,9 +295,13 @@ def selected(file, tests, seconds):
     own = {f"tests/test_{part}" for part in file.with_suffix("").parts}
     costs = {name: sum(map(seconds.get, by_file[name])) for name in by_file}
     for name in sorted(by_file, key=lambda name: (name not in own, costs[name])):
-        if not chosen or total + costs[name] < SECONDS_OF_TESTS:
-            chosen.append(by_file[name])
-            total += costs[name]
+        quick = []
+        for test in by_file[name]:
+            if total == 0 or total + seconds[test] < SECONDS_OF_TESTS:
+                quick.append(test)
+                total += seconds[test]
+        if quick:
+            chosen.append(quick)
     return chosen, total
 
 

@@ -55,3 +55,17 @@ def test_the_tree_is_as_before_when_all_changes_are_made():
     before = ast.dump(tree)
     assert len(list(mutants.changes(tree))) == 9
     assert ast.dump(tree) == before
+
+
+def test_of_a_slow_file_of_tests_the_quick_ones_judge():
+    file = Path("aecourse/layers/tied.py")
+    seconds = {
+        "tests/test_plots.py::quick": 1.0,
+        "tests/test_tied.py::quick": 2.0,
+        "tests/test_tied.py::slow": 90.0,
+        "tests/test_tied.py::brisk": 3.0,
+    }
+    chosen, total = mutants.selected(file, set(seconds), seconds)
+    quick, brisk = "tests/test_tied.py::quick", "tests/test_tied.py::brisk"
+    assert chosen == [[quick, brisk], ["tests/test_plots.py::quick"]]
+    assert total == 6.0
