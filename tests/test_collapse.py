@@ -540,6 +540,8 @@ def test_one_feature_is_enough_for_a_critical_value():
     x = np.array([0.0, 0.0, 0.0, 1.0])[:, None]
     assert diagnostics.critical_value(x, "bernoulli") == pytest.approx(1.0)
     assert diagnostics.critical_value(x, "gaussian") == pytest.approx(3 / 16)
+    two_examples = np.array([[0.0], [1.0]])
+    assert diagnostics.critical_value(two_examples, "gaussian") == pytest.approx(0.25)
 
 
 def test_independent_binary_features_have_a_critical_value_of_one():
@@ -592,7 +594,7 @@ def two_outputs():
 REFUSED = {
     "own train_step": (lambda: compiled(OwnStep()), "`vae`.*without a `train_step`"),
     "not compiled": (lambda: functional_vae(kl_sum), "`vae`.*compiled with a recon"),
-    "no loss": (lambda: compiled(functional_vae(kl_sum), None), "`vae`.*compiled with"),
+    "no loss": (lambda: compiled(functional_vae(kl_sum), None), "`vae`.*without a loss"),
     "absolute error": (
         lambda: compiled(functional_vae(kl_sum), "mae"),
         "`vae`.*squared error or to the binary cross-entropy.*Received: vae.loss=mae",
