@@ -594,7 +594,10 @@ def two_outputs():
 REFUSED = {
     "own train_step": (lambda: compiled(OwnStep()), "`vae`.*without a `train_step`"),
     "not compiled": (lambda: functional_vae(kl_sum), "`vae`.*compiled with a recon"),
-    "no loss": (lambda: compiled(functional_vae(kl_sum), None), "`vae`.*without a loss"),
+    "no loss": (
+        lambda: compiled(functional_vae(kl_sum), None),
+        "`vae`.*without a loss",
+    ),
     "absolute error": (
         lambda: compiled(functional_vae(kl_sum), "mae"),
         "`vae`.*squared error or to the binary cross-entropy.*Received: vae.loss=mae",
