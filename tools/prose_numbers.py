@@ -17,7 +17,7 @@ NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?(?![\w]|\.\d)(?P<percent
 # Formulas, code, links, tags; and what counts notebooks, exercises, papers or years.
 NO_MEASUREMENT = re.compile(
     r"(?s)\$\$.*?\$\$|\$[^$\n]+\$|`[^`]*`|\]\([^)]*\)|<[^>]+>"
-    r"|(?m:^#+ .*$)|(?m:^\*{0,2}\(?\d+[.)])|\(\d\)|\b(?:19|20)\d\d\b"
+    r"|(?m:^#+ .*$)|(?m:^\*{0,2}\(?\d+[.)](?!\d))|\(\d\)|\b(?:19|20)\d\d\b"
     r"|\b(?i:notebook|exercise|section|figure)s? \d+(?:(?:, | and | to |–)+\d+)*"
     r"|(?<=\|)[\d ,;]+(?:to|and|[\d ,;]|\(not written yet\))*(?=\|)"
 )
