@@ -181,15 +181,14 @@ def test_of_a_sigmoid_layer_is_the_formula_of_rifai():
     assert loss == pytest.approx(3 * expected.mean(), rel=1e-5)
 
 
-def test_takes_its_inputs_as_they_are_under_a_half_precision_policy():
+@pytest.mark.parametrize("method", ["exact", "hutchinson"])
+def test_rounds_neither_inputs_nor_kernels_under_a_half_precision_policy(method):
     whole, half = (
-        layers.JacobianPenalty(
-            one_sigmoid_layer(), method="hutchinson", seed=1, dtype=policy
-        )
+        layers.JacobianPenalty(one_sigmoid_layer(), method=method, seed=1, dtype=policy)
         for policy in ("float32", "mixed_bfloat16")
     )
     x = normal(7, 6)
-    # Inputs rounded to bfloat16 would move it by about 1e-3.
+    # Inputs or kernels rounded to bfloat16 would move it by about 1e-3.
     assert added_loss(half, x) == pytest.approx(added_loss(whole, x), rel=1e-6)
 
 

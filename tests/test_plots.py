@@ -401,6 +401,12 @@ def test_names_a_narrow_logarithmic_scale_by_plain_numbers():
     assert {"0.5", "1", "2", "5"} <= labels
 
 
+def test_a_logarithmic_scale_of_less_than_a_decade_has_ticks_to_read():
+    ax = plots.learning_curves({"a": [44.0, 5.7]}, "loss (nats)", log_scale=True)
+    low, high = ax.get_ylim()
+    assert {7, 10, 15, 20, 30} <= {t for t in ax.get_yticks() if low <= t <= high}
+
+
 @pytest.mark.parametrize(
     ("curves", "arguments", "message"),
     [

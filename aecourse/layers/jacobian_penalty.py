@@ -99,7 +99,8 @@ class JacobianPenalty(keras.layers.Layer):
     def call(self, inputs, training=None):
         x = ops.cast(inputs, "float32")
         if self.method == "exact":
-            z, penalty = jacobian_chain.exact_penalty(self.encoder, x, training)
+            # Made here and not kept, so that files and `quantize` know nothing of it.
+            z, penalty = _ExactPenalty()(x, encoder=self.encoder, training=training)
         else:
             shape = (ops.shape(x)[0], self.num_probes, *x.shape[1:])
             u = keras.random.uniform(shape, seed=self.seed_generator)
@@ -138,6 +139,20 @@ class JacobianPenalty(keras.layers.Layer):
         config = dict(config)
         config["encoder"] = keras.saving.deserialize_keras_object(config["encoder"])
         return cls(**config)
+
+
+class _ExactPenalty(keras.layers.Layer):
+    """`jacobian_chain.exact_penalty` with the kernels as they are stored.
+
+    Inside a layer with a mixed policy, Keras casts every weight to the compute dtype
+    when it is read, even with `autocast=False`. A float32 layer within lifts that.
+    """
+
+    def __init__(self):
+        super().__init__(dtype="float32", autocast=False)
+
+    def call(self, x, encoder, training=None):
+        return jacobian_chain.exact_penalty(encoder, x, training)
 
 
 def _check_encoder(encoder):

@@ -35,8 +35,10 @@ def tidy(ax, xlabel, ylabel, log_scale):
     ax.set(xlabel=xlabel, ylabel=ylabel, yscale="log" if log_scale else "linear")
     low, high = ax.get_ylim()
     if log_scale and high / low < 1000:
-        # 0.1, 0.2, 0.5, 1 instead of powers of ten with crowded fractions.
-        ax.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+        # 0.1, 0.2, 0.5, 1 instead of powers of ten with crowded fractions; closer
+        # ticks where these would be too few.
+        subs = (1, 2, 5) if high / low > 20 else (1, 1.5, 2, 3, 5, 7)
+        ax.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=subs))
         ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_formatter("")
     ax.grid(alpha=0.3)

@@ -1,12 +1,40 @@
 """Checks of the exercises of notebook 02."""
 
+import itertools
+
 import numpy as np
 
 from exercise_checks import check
 
 
 @check
-def exercise_1(encode, decode):
+def exercise_1(num_parameters):
+    """Check `num_parameters(num_features, hidden_units, latent_dim)`."""
+    for sizes in ((784, [256], 30), (64, [], 8), (784, [256, 64], 2)):
+        num_features, hidden_units, latent_dim = sizes
+        widths = [num_features, *hidden_units, latent_dim]
+        weights = 2 * sum(a * b for a, b in itertools.pairwise(widths))
+        biases = 2 * sum(hidden_units) + latent_dim + num_features
+        yours = num_parameters(
+            num_features, list(hidden_units), latent_dim
+        )
+        said = f"for {sizes} you have {yours}: "
+        if yours == weights:
+            return said + "these are the weights, the biases are missing"
+        if 2 * yours in (
+            weights,
+            weights + 2 * sum(hidden_units) + 2 * latent_dim,
+        ):
+            return said + "this is the encoder alone"
+        if yours != weights + biases:
+            return (
+                f"for {sizes} there are {weights + biases}, not {yours}"
+            )
+    return None
+
+
+@check
+def exercise_2(encode, decode):
     """Check that two charts cover the circle without a tear."""
     angle = np.linspace(0, 2 * np.pi, 4001)[:-1] + 1e-3
     x = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
@@ -35,7 +63,7 @@ def exercise_1(encode, decode):
 
 
 @check
-def exercise_2(best_code):
+def exercise_3(best_code):
     """Check `best_code(x, kernel, bias)`: the gradient vanishes there."""
     rng = np.random.default_rng(0)
     for size in (0.3, 1.5):  # the second needs more than one step
