@@ -141,6 +141,7 @@ class JacobianPenalty(keras.layers.Layer):
         return cls(**config)
 
 
+@keras.saving.register_keras_serializable(package="aecourse")
 class _ExactPenalty(keras.layers.Layer):
     """`jacobian_chain.exact_penalty` with the kernels as they are stored.
 
