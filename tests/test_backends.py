@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from aecourse import layers, losses, objectives
+from aecourse import layers, losses, models, objectives
 
 OTHER = "tensorflow" if keras.config.backend() == "jax" else "jax"
 
@@ -102,6 +102,7 @@ def read(tmp_path_factory):
 @pytest.mark.parametrize("kind", ["conv", "dense"])
 def test_a_vae_gives_what_it_gave_and_trains_on(read, kind):
     vae, there = read(f"vae_{kind}")
+    assert isinstance(vae, models.VariationalAutoencoder)
     z_mean, z_log_var = vae.encode(there["x"])
     kl = ops.convert_to_numpy(objectives.gaussian_kl(z_mean, z_log_var)).mean()
     decoded = vae.decoder.predict(there["z_mean"], verbose=0)
