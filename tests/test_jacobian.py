@@ -380,6 +380,16 @@ def test_hutchinson_takes_one_probe_and_a_weight_of_one_unless_told_otherwise():
     assert {round(value, 4) for value in found} == {0.0, 4.0, 16.0}
 
 
+def test_hutchinson_gives_each_sign_one_half_of_the_draws(monkeypatch):
+    # The ends of both halves of [0, 1): signs -1, -1, 1, 1.
+    draws = np.float32([0.0, 0.5 - 2**-25, 0.5, 1 - 2**-24]).reshape(1, 1, 4)
+    monkeypatch.setattr(keras.random, "uniform", lambda *_, **__: draws)
+    encoder = chain((4,), keras.layers.Dense(1, use_bias=False))
+    encoder.set_weights([np.float32([[1], [2], [4], [8]])])
+    layer = layers.JacobianPenalty(encoder, method="hutchinson")
+    assert added_loss(layer, np.ones((1, 4))) == (-1 - 2 + 4 + 8) ** 2
+
+
 @pytest.mark.parametrize("make", [two_relu_layers, convolutions, normalized])
 def test_hutchinson_is_unbiased(make):
     encoder = make()
