@@ -497,6 +497,15 @@ def test_refuses_an_encoder_that_updates_weights_or_adds_losses(layer, name):
         layers.JacobianPenalty(encoder)
 
 
+def test_refuses_a_normalization_that_inputs_of_one_would_leave_as_it_is():
+    norm = keras.layers.BatchNormalization(
+        moving_mean_initializer="ones", moving_variance_initializer="zeros", name="norm"
+    )
+    encoder = keras.Sequential([keras.Input((4,)), norm, keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="`encoder` must .*Received: .*'norm'"):
+        layers.JacobianPenalty(encoder)
+
+
 @keras.saving.register_keras_serializable(package="test")
 class CountsCalls(keras.layers.Layer):
     """Moves one of its two numbers."""
