@@ -315,7 +315,7 @@ def test_there_is_no_chain_without_a_kernel_a_flat_code_or_a_closed_form():
 
 
 def test_a_linear_code_takes_its_shortcut_where_that_multiplies_less():
-    for num_inputs, units, latent_dim in itertools.product((2, 3, 5, 8), repeat=3):
+    for num_inputs, units, latent_dim in itertools.product((1, 2, 3, 5, 8), repeat=3):
         kernels = [np.ones((num_inputs, units)), np.ones((units, latent_dim))]
         # The docstrings of the three ways, multiplications an example.
         shortcut = units**2
@@ -326,6 +326,17 @@ def test_a_linear_code_takes_its_shortcut_where_that_multiplies_less():
         assert not jacobian_chain._is_shortcut(kernels, np.ones((1, num_inputs)))
         assert not jacobian_chain._is_shortcut([*kernels, kernels[1].T], None)
         assert not jacobian_chain._is_shortcut(kernels[:1], None)
+
+
+@pytest.mark.parametrize("make", CHAINS)
+def test_a_linear_code_of_one_hidden_layer_takes_the_shortcut(make, monkeypatch):
+    shortcut = "_norm_of_linear_code"
+    monkeypatch.setattr(jacobian_chain, shortcut, lambda *_: "by the shortcut")
+    encoder = make()
+    x = ops.convert_to_tensor(normal(2, *encoder.input_shape[1:]))
+    _, penalty = jacobian_chain.exact_penalty(encoder, x, False)
+    # In these two it multiplies less than the product does: 5 < 3 * 5, 2 < 3 * 2.
+    assert isinstance(penalty, str) == (make in (one_hidden_layer, linear_chain))
 
 
 # --- noise
