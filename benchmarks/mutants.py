@@ -286,13 +286,15 @@ def traced():
 def selected(file, tests, seconds):
     """The test files of a mutant, each a list of tests, and the seconds of all.
 
-    First the files named like a part of the mutant's path, then the quick ones, as
-    much of them as the time allows; in a file the quick tests first.
+    First the files named like a part of the mutant's path, or like the first word of
+    its file, then the quick ones, as much of them as the time allows; in a file the
+    quick tests first.
     """
     by_file, chosen, total = collections.defaultdict(list), [], 0.0
     for test in sorted(tests, key=seconds.get):
         by_file[test.partition(".py::")[0]].append(test)
-    own = {f"tests/test_{part}" for part in file.with_suffix("").parts}
+    parts = file.with_suffix("").parts
+    own = {f"tests/test_{part}" for part in (*parts, file.stem.partition("_")[0])}
     costs = {name: sum(map(seconds.get, by_file[name])) for name in by_file}
     for name in sorted(by_file, key=lambda name: (name not in own, costs[name])):
         quick = []

@@ -160,6 +160,15 @@ def test_cross_entropy_of_many_examples_is_not_taken_for_squared_error():
     assert meter.value == pytest.approx(784, rel=1e-3)
 
 
+def test_squared_error_of_many_examples_is_not_taken_for_cross_entropy():
+    # Averaged over 20,000 outputs, it is a multiple of it but for a thousandth.
+    vae = functional_vae(kl_sum)
+    vae.compile(loss="mse")
+    meter = diagnostics.effective_beta(vae, X, batch_size=20_000)
+    assert meter.kind == "gaussian"
+    assert meter.value == pytest.approx(d / 2, rel=1e-3)
+
+
 def course_vae(beta=1.0, free_bits=0.0, shape=(4, 3, 1)):
     encoder = models.dense_encoder(
         shape, LATENT_DIM, hidden_units=(16,), variational=True
@@ -355,6 +364,14 @@ def test_the_price_of_a_nat_is_read_at_encoders_of_all_scales():
     # Dropout and the like stay off.
     assert NoteTraining.noted
     assert True not in NoteTraining.noted
+
+
+def test_no_encoder_is_smaller_or_larger_than_those_where_all_could_be_read():
+    vae = Noted(slope=0.0)
+    # From a sixteenth to 16, the KL would lie between 0.002 and 700 nats.
+    diagnostics.effective_beta(vae, 3 * NUMBERED[:20], batch_size=8)
+    gains = [kernel.std() * np.sqrt(30) for _, kernel, _ in vae.asked_of_kl()]
+    np.testing.assert_allclose(gains, np.repeat(2.0 ** np.arange(-3, 4), 4), rtol=0.16)
 
 
 def test_an_encoder_of_over_a_thousand_nats_is_passed_over():
@@ -632,6 +649,10 @@ REFUSED = {
     "two outputs": (lambda: compiled(two_outputs()), "`vae`.*one output"),
     "free bits": (
         lambda: compiled(course_vae(free_bits=0.5, shape=(12,)), losses.BernoulliNLL()),
+        "`vae`.*multiple of the KL",
+    ),
+    "free bits where the KL is small": (
+        lambda: compiled(functional_vae(lambda m, v: ops.maximum(kl_sum(m, v), 0.02))),
         "`vae`.*multiple of the KL",
     ),
     "penalty on the code": (

@@ -340,6 +340,10 @@ def test_shows_a_progress_bar_only_when_asked(capsys):
             {"x": np.full((2, 5), -0.5), "nll": objectives.bernoulli_nll},
             r"`x` must lie in \[0, 1\].*x.min\(\)=-0.5",
         ),
+        (
+            {"x": [[-0.5, 0.0, 1.0, 1.0, 1.0]], "nll": objectives.bernoulli_nll},
+            r"`x` must lie in \[0, 1\].*x.min\(\)=-0.5",
+        ),
         ({"encoder": lambda x: x}, r"`encoder` must return the pair"),
         ({"encoder": lambda x: [x, x, x]}, r"`encoder` must return the pair"),
         ({"encoder": lambda x: [x, x[:, :2]]}, "`z_log_var` must have the shape of"),

@@ -314,7 +314,7 @@ def test_there_is_no_chain_without_a_kernel_a_flat_code_or_a_closed_form():
 
 
 def test_a_linear_code_takes_its_shortcut_where_that_multiplies_less():
-    for num_inputs, units, latent_dim in itertools.product((2, 3, 5, 8), repeat=3):
+    for num_inputs, units, latent_dim in itertools.product((1, 2, 3, 5, 8), repeat=3):
         kernels = [np.ones((num_inputs, units)), np.ones((units, latent_dim))]
         # The docstrings of the three ways, multiplications an example.
         shortcut = units**2
@@ -325,6 +325,17 @@ def test_a_linear_code_takes_its_shortcut_where_that_multiplies_less():
         assert not jacobian_chain._is_shortcut(kernels, np.ones((1, num_inputs)))
         assert not jacobian_chain._is_shortcut([*kernels, kernels[1].T], None)
         assert not jacobian_chain._is_shortcut(kernels[:1], None)
+
+
+@pytest.mark.parametrize("make", CHAINS)
+def test_a_linear_code_of_one_hidden_layer_takes_the_shortcut(make, monkeypatch):
+    shortcut = "_norm_of_linear_code"
+    monkeypatch.setattr(jacobian_chain, shortcut, lambda *_: "by the shortcut")
+    encoder = make()
+    x = ops.convert_to_tensor(normal(2, *encoder.input_shape[1:]))
+    _, penalty = jacobian_chain.exact_penalty(encoder, x, False)
+    # In these two it multiplies less than the product does: 5 < 3 * 5, 2 < 3 * 2.
+    assert isinstance(penalty, str) == (make in (one_hidden_layer, linear_chain))
 
 
 # --- noise
@@ -377,6 +388,16 @@ def test_hutchinson_takes_one_probe_and_a_weight_of_one_unless_told_otherwise():
     layer = layers.JacobianPenalty(encoder, method="hutchinson", seed=1)
     found = [added_loss(layer, np.ones((1, 4))) for _ in range(30)]
     assert {round(value, 4) for value in found} == {0.0, 4.0, 16.0}
+
+
+def test_hutchinson_gives_each_sign_one_half_of_the_draws(monkeypatch):
+    # The ends of both halves of [0, 1): signs -1, -1, 1, 1.
+    draws = np.float32([0.0, 0.5 - 2**-25, 0.5, 1 - 2**-24]).reshape(1, 1, 4)
+    monkeypatch.setattr(keras.random, "uniform", lambda *_, **__: draws)
+    encoder = chain((4,), keras.layers.Dense(1, use_bias=False))
+    encoder.set_weights([np.float32([[1], [2], [4], [8]])])
+    layer = layers.JacobianPenalty(encoder, method="hutchinson")
+    assert added_loss(layer, np.ones((1, 4))) == (-1 - 2 + 4 + 8) ** 2
 
 
 @pytest.mark.parametrize("make", [two_relu_layers, convolutions, normalized])
@@ -483,6 +504,15 @@ def test_building_the_layer_leaves_the_encoder_as_it_was():
 def test_refuses_an_encoder_that_updates_weights_or_adds_losses(layer, name):
     encoder = chain((4,), keras.layers.Dense(4), layer(), keras.layers.Dense(2))
     with pytest.raises(ValueError, match=f"`encoder` must .*Received: .*'{name}'"):
+        layers.JacobianPenalty(encoder)
+
+
+def test_refuses_a_normalization_that_inputs_of_one_would_leave_as_it_is():
+    norm = keras.layers.BatchNormalization(
+        moving_mean_initializer="ones", moving_variance_initializer="zeros", name="norm"
+    )
+    encoder = keras.Sequential([keras.Input((4,)), norm, keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="`encoder` must .*Received: .*'norm'"):
         layers.JacobianPenalty(encoder)
 
 

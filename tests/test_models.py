@@ -369,6 +369,22 @@ def test_vae_encodes_reconstructs_and_generates_without_a_word(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_vae_predicts_in_batches_of_128_unless_told_otherwise(monkeypatch):
+    vae, x, sizes = small_vae(), binary_images(2), []
+    predict = keras.Model.predict
+
+    def watched(self, *args, batch_size, **kwargs):
+        sizes.append(batch_size)
+        return predict(self, *args, batch_size=batch_size, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "predict", watched)
+    vae.encode(x), vae.reconstruct(x), vae.generate(2)
+    assert sizes and set(sizes) == {128}
+    sizes.clear()
+    vae.encode(x, 7), vae.reconstruct(x, 7), vae.generate(2, batch_size=7)
+    assert sizes and set(sizes) == {7}
+
+
 def test_vae_takes_codes_of_several_axes():
     x, z = keras.Input((4, 4, 1)), keras.Input((2, 2, 3))
     heads = [keras.layers.Conv2D(3, 3, strides=2, padding="same")(x) for _ in range(2)]

@@ -69,3 +69,10 @@ def test_of_a_slow_file_of_tests_the_quick_ones_judge():
     quick, brisk = "tests/test_tied.py::quick", "tests/test_tied.py::brisk"
     assert chosen == [[quick, brisk], ["tests/test_plots.py::quick"]]
     assert total == 6.0
+
+
+def test_the_file_of_tests_named_like_the_first_word_of_a_mutants_file_judges_first():
+    file = Path("aecourse/layers/jacobian_chain.py")
+    seconds = {"tests/test_plots.py::quick": 1.0, "tests/test_jacobian.py::slow": 50.0}
+    chosen, _ = mutants.selected(file, set(seconds), seconds)
+    assert chosen[0] == ["tests/test_jacobian.py::slow"]

@@ -409,9 +409,19 @@ def test_does_not_depend_on_the_blocks_nor_on_the_origin(monkeypatch):
     assert again.mutual_information == pytest.approx(whole.mutual_information, abs=1e-9)
     given = diagnostics.mutual_information(z_mean, z_log_var, num_samples=10, seed=0)
     assert given.mutual_information == whole.mutual_information
-    monkeypatch.setattr("aecourse.diagnostics.posteriors._MAX_NUMBERS", 70)
-    blocks = diagnostics.mutual_information(z_mean, z_log_var)
-    assert blocks.mutual_information == pytest.approx(whole.mutual_information)
+    for max_numbers, num_rows in ((90, 2), (30, 1)):  # of 40 numbers each
+        tables = []
+
+        def watched(log_q, axis, tables=tables):
+            tables.append(log_q.shape)
+            return logsumexp(log_q, axis=axis)
+
+        posteriors = "aecourse.diagnostics.posteriors"
+        monkeypatch.setattr(f"{posteriors}._MAX_NUMBERS", max_numbers)
+        monkeypatch.setattr(f"{posteriors}.logsumexp", watched)
+        blocks = diagnostics.mutual_information(z_mean, z_log_var)
+        assert blocks.mutual_information == pytest.approx(whole.mutual_information)
+        assert set(tables) == {(num_rows, 40)}
     other = diagnostics.mutual_information(z_mean, z_log_var, seed=1)
     assert other.mutual_information != whole.mutual_information
 
