@@ -414,6 +414,9 @@ def test_the_price_of_a_nat_is_read_where_the_reconstruction_costs_nothing(
         cost = elementwise(y_true, y_pred)
         y_true = ops.convert_to_numpy(y_true)
         assert 0 <= y_true.min() <= y_true.max() <= 1
+        if activation == "sigmoid":  # probabilities
+            y_pred = ops.convert_to_numpy(y_pred)
+            assert 0 <= y_pred.min() <= y_pred.max() <= 1
         costs.append(float(ops.mean(cost)))
         return cost
 
