@@ -14,6 +14,7 @@ STYLES = {
     "dae": {"color": "#E69F00", "linestyle": (0, (5, 1)), "marker": "^"},
     "sparse": {"color": "#009E73", "linestyle": (0, (3, 1, 1, 1)), "marker": "v"},
     "cae": {"color": "#CC79A7", "linestyle": ":", "marker": "P"},
+    "conv": {"color": "#2E0073", "linestyle": (0, (4, 1, 1, 1, 1, 1)), "marker": "h"},
     "vae": {"color": "#D55E00", "linestyle": (0, (7, 1, 1, 1)), "marker": "X"},
 }
 """One look per model for the whole course: `ax.plot(x, y, **STYLES["vae"])`."""
